@@ -1,0 +1,42 @@
+# Everything a person types. `make demo` and `make test` need python3, python3-venv, git and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+FLYWEIGHT := $(VENV)/bin/flyweight
+ROOMS := contracts models export service loadtests flyweight
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help setup demo serve test lint bench loadtest quality clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(INSTALLED)  ## make .venv and install everything into it
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 13) else f"flyweight needs Python 3.11 or 3.12, found {v.major}.{v.minor}; say make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --progress-bar off --editable '.[train,loadtest,dev]'
+	@touch $@
+
+demo: $(INSTALLED)  ## the whole journey on a sample log, then serve it (EXIT=1 stops at the end)
+	@EXIT=$(EXIT) ./demo.sh
+
+serve: $(INSTALLED)  ## serve the promoted artifact in the foreground (PORT, REDIS_URL, FLYWEIGHT_HOST, FLYWEIGHT_STATE)
+	@exec $(FLYWEIGHT) serve
+
+test: $(INSTALLED)  ## the whole test suite (LOGS=FOLDER also reads the real logs in it)
+	@LOGS=$(LOGS) $(VENV)/bin/python -m pytest
+
+lint: $(INSTALLED)  ## style, and who may import whom
+	@$(VENV)/bin/ruff check $(ROOMS) tests
+	@$(VENV)/bin/ruff format --check $(ROOMS) tests
+	@$(VENV)/bin/lint-imports
+
+loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO
+	@$(FLYWEIGHT) loadtest $(if $(TRAFFIC),--traffic $(TRAFFIC))
+
+quality: $(INSTALLED)  ## the journey on the real logs under LOGS, beside an independent library
+	@$(VENV)/bin/python tests/quality/walk.py $(LOGS)
+
+clean:  ## remove what the journey wrote; the log and .venv stay
+	rm -rf artifacts runs reports bundle .flyweight

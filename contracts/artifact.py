@@ -1,0 +1,233 @@
+"""The artifact: a sealed directory that training writes and serving reads.
+
+    manifest.json   what it is, how it was made, and the sha256 of every other file
+    model.onnx      the graph: encoded history -> top-k
+    catalog.json    item ids, item numbers and titles, in index order
+    popular.npy     every item index, most popular first: the fallback
+    probes.json     stored histories with the answer each must give
+    measured-*.json figures of one machine; not sealed, names the manifest it belongs to
+
+`version` is the first 12 hex digits of the manifest's sha256. Directories are named
+`RUNG-VARIANT-VERSION` under `artifacts/`, so sealing the same content twice gives the same place.
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from contracts import durable
+from contracts.encoding import Catalog, RepeatPolicy
+from contracts.faults import ArtifactFault
+
+SCHEMA_VERSION = 1
+MANIFEST, MODEL, CATALOG, POPULAR, PROBES = (
+    "manifest.json", "model.onnx", "catalog.json", "popular.npy", "probes.json",
+)  # fmt: skip
+
+
+class Tensor(msgspec.Struct, forbid_unknown_fields=True):
+    """An input or output of the graph. A name in `shape` is a dimension that varies."""
+
+    name: str
+    dtype: str
+    shape: list[int | str]
+
+
+class SealedFile(msgspec.Struct, forbid_unknown_fields=True):
+    sha256: str
+    size_bytes: int
+
+
+class Training(msgspec.Struct, forbid_unknown_fields=True):
+    """What it takes to make the model again."""
+
+    log_sha256: str
+    split_sha256: str
+    protocol: str
+    parts: list[str]
+    interactions: int
+    users: int
+    seed: int
+    settings: dict[str, object]
+    code_revision: str
+    libraries: dict[str, str]
+
+
+class Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    schema_version: int
+    rung: str
+    variant: str
+    run: str
+    items: int
+    max_history: int
+    repeat_policy: RepeatPolicy
+    opset: int
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    training: Training | None
+    """None for `export --untrained`: random weights, for load tests only."""
+    files: dict[str, SealedFile] = {}
+
+
+class Probe(msgspec.Struct, forbid_unknown_fields=True):
+    """A history (item indices, newest last) and the answer to it under the policy `mask`."""
+
+    history: list[int]
+    items: list[int]
+    scores: list[float]
+
+
+class CatalogFile(msgspec.Struct, forbid_unknown_fields=True):
+    item_ids: list[str]
+    item_numbers: list[int]
+    titles: list[str]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A sealed directory that was opened and, unless said otherwise, verified."""
+
+    path: Path
+    manifest: Manifest
+    version: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.manifest.rung}:{self.manifest.variant}"
+
+    @property
+    def model_path(self) -> Path:
+        return self.path / MODEL
+
+    @property
+    def size_bytes(self) -> int:
+        """What has to be shipped: every sealed file and the manifest."""
+        sealed = sum(file.size_bytes for file in self.manifest.files.values())
+        return sealed + (self.path / MANIFEST).stat().st_size
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        file = msgspec.json.decode((self.path / CATALOG).read_bytes(), type=CatalogFile)
+        return Catalog(file.item_ids, np.asarray(file.item_numbers, dtype=np.int64), file.titles)
+
+    @cached_property
+    def popular(self) -> np.ndarray:
+        """int32 `[items]`: every item index, most popular first."""
+        return np.load(self.path / POPULAR, allow_pickle=False)
+
+    @cached_property
+    def probes(self) -> list[Probe]:
+        return msgspec.json.decode((self.path / PROBES).read_bytes(), type=list[Probe])
+
+
+def seal(
+    artifacts: Path,
+    manifest: Manifest,
+    catalog: Catalog,
+    popular: np.ndarray,
+    write_model: Callable[[Path], None],
+    make_probes: Callable[[Path], list[Probe]],
+) -> Artifact:
+    """Write one artifact, whole or not at all, and return it.
+
+    `write_model(path)` writes the graph to `path`; `make_probes(path)` then asks that graph. An equal
+    artifact that is sealed already stays as it is and becomes the newest of its name; a damaged one is
+    replaced.
+    """
+    stem = f"{manifest.rung}-{manifest.variant}"
+    with durable.draft_directory(artifacts / stem) as folder:
+        write_model(folder / MODEL)
+        file = CatalogFile(list(catalog.item_ids), catalog.item_numbers.tolist(), list(catalog.titles))
+        (folder / CATALOG).write_bytes(msgspec.json.encode(file))
+        np.save(folder / POPULAR, popular.astype(np.int32), allow_pickle=False)
+        (folder / PROBES).write_bytes(msgspec.json.encode(make_probes(folder / MODEL)))
+        sealed = {path.name: _seal_of(path) for path in sorted(folder.iterdir())}
+        content = msgspec.json.encode(msgspec.structs.replace(manifest, files=sealed))
+        (folder / MANIFEST).write_bytes(msgspec.json.format(content, indent=2))
+        place = artifacts / f"{stem}-{open_artifact(folder, verify=False).version}"
+        if _is_whole(place):
+            os.utime(place / MANIFEST)
+        else:
+            durable.publish_directory(folder, place)
+    return open_artifact(place)
+
+
+def open_artifact(path: Path, *, verify: bool = True) -> Artifact:
+    """Open a sealed directory; refuse one that is missing, of another version, or damaged.
+
+    `verify=False` skips the checksums, for a caller that only wants to list what is there.
+    """
+    try:
+        content = (path / MANIFEST).read_bytes()
+    except OSError as error:
+        raise ArtifactFault(
+            f"{path} is no artifact: found no readable {MANIFEST} ({error.strerror}), expected a sealed "
+            "directory. Run `flyweight export`, or name one that `ls artifacts/` shows."
+        ) from error
+    manifest = _decode_manifest(path, content)
+    if verify:
+        for name, expected in manifest.files.items():
+            _verify(path / name, expected)
+    return Artifact(path, manifest, hashlib.sha256(content).hexdigest()[:12])
+
+
+def sealed_artifacts(artifacts: Path) -> list[Artifact]:
+    """Every artifact under `artifacts/`, oldest first. Checksums are not verified.
+
+    One that cannot be opened (damaged, or of another schema version) is passed over: it competes no more.
+    """
+    found = [path.parent for path in artifacts.glob(f"[!.]*/{MANIFEST}")]
+    found.sort(key=lambda path: ((path / MANIFEST).stat().st_mtime_ns, path.name))
+    opened = []
+    for path in found:
+        with contextlib.suppress(ArtifactFault):
+            opened.append(open_artifact(path, verify=False))
+    return opened
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        open_artifact(path)
+    except ArtifactFault:
+        return False
+    return True
+
+
+def _decode_manifest(path: Path, content: bytes) -> Manifest:
+    try:
+        schema = msgspec.json.decode(content).get("schema_version")
+        if schema == SCHEMA_VERSION:
+            return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError) as error:
+        raise ArtifactFault(
+            f"{path / MANIFEST} is damaged: {error}. Expected a manifest of schema version "
+            f"{SCHEMA_VERSION}. Export the run again with `flyweight export`."
+        ) from error
+    raise ArtifactFault(
+        f"{path} has schema version {schema}, this code reads {SCHEMA_VERSION}. "
+        "Export the run again with `flyweight export`, or serve it with the code that sealed it."
+    )
+
+
+def _seal_of(path: Path) -> SealedFile:
+    with path.open("rb") as handle:
+        return SealedFile(hashlib.file_digest(handle, "sha256").hexdigest(), path.stat().st_size)
+
+
+def _verify(path: Path, expected: SealedFile) -> None:
+    remedy = "Copy the artifact again, or export the run again with `flyweight export`."
+    if not path.is_file():
+        raise ArtifactFault(f"{path} is missing, but the manifest seals it. {remedy}")
+    size = path.stat().st_size
+    if size != expected.size_bytes:
+        raise ArtifactFault(f"{path} has {size} bytes, the manifest says {expected.size_bytes}. {remedy}")
+    found = _seal_of(path).sha256
+    if found != expected.sha256:
+        raise ArtifactFault(f"{path} has sha256 {found}, the manifest says {expected.sha256}. {remedy}")

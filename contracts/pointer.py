@@ -1,0 +1,63 @@
+"""`artifacts/promoted`: one line of text that says what serves; and how a name finds an artifact."""
+
+import re
+from pathlib import Path
+
+from contracts import durable
+from contracts.artifact import Artifact, open_artifact, sealed_artifacts
+from contracts.faults import ArtifactFault
+
+POINTER = "promoted"
+_NAME = re.compile(r"(?P<rung>[a-z0-9-]+):(?P<variant>[a-z0-9-]+)")
+
+
+def read_pointer(artifacts: Path) -> Path | None:
+    """Where the promoted artifact lies, or None when nothing is promoted."""
+    try:
+        line = (artifacts / POINTER).read_text().strip()
+    except FileNotFoundError:
+        return None
+    return artifacts / line if line else None
+
+
+def move_pointer(artifacts: Path, artifact: Path) -> None:
+    """Promote `artifact`, a directory under `artifacts/`, in one step. Raises `ArtifactFault` elsewhere."""
+    if not artifact.resolve().is_relative_to(artifacts.resolve()):
+        raise ArtifactFault(f"{artifact} is not under {artifacts}/. Copy it there, then promote the copy.")
+    relative = artifact.resolve().relative_to(artifacts.resolve())
+    durable.write_bytes(artifacts / POINTER, f"{relative}\n".encode())
+
+
+def find_artifact(artifacts: Path, reference: str) -> Artifact:
+    """The artifact meant by a path, by `RUNG:VARIANT` (the newest sealed one) or by `promoted`.
+
+    Raises `ArtifactFault` naming what is there when nothing matches.
+    """
+    if reference == POINTER:
+        return open_artifact(_promoted(artifacts))
+    if match := _NAME.fullmatch(reference):
+        sealed = sealed_artifacts(artifacts)
+        named = [a for a in sealed if a.name == reference]
+        if not named:
+            names = ", ".join(sorted({a.name for a in sealed})) or "none"
+            raise ArtifactFault(
+                f"no artifact {reference} under {artifacts}/; sealed there: {names}. "
+                f"Make it with `flyweight train --rung {match['rung']}` and `flyweight export`."
+            )
+        return open_artifact(named[-1].path)
+    if not Path(reference).is_dir():
+        raise ArtifactFault(
+            f"{reference!r} names no artifact: expected a directory, RUNG:VARIANT (as in "
+            f"item-to-item:fp32) or `{POINTER}`."
+        )
+    return open_artifact(Path(reference))
+
+
+def _promoted(artifacts: Path) -> Path:
+    path = read_pointer(artifacts)
+    if path is None:
+        raise ArtifactFault(
+            f"nothing is promoted: {artifacts / POINTER} does not exist. "
+            "Run `flyweight train`, `export`, `measure` and `promote` first, or `make demo`."
+        )
+    return path

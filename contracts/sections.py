@@ -1,0 +1,167 @@
+"""Every setting there is: its type, its bounds and its default. `flyweight.toml` explains them to a user."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from contracts.slo import Objective, parse_objective
+
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Ratio = Annotated[float, Meta(gt=0)]
+Name = Annotated[str, Meta(min_length=1)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    pass
+
+
+class Paths(_Section):
+    artifacts: Path = Path("artifacts")
+    runs: Path = Path("runs")
+    reports: Path = Path("reports")
+    bundle: Path = Path("bundle")
+    state: Path = Path(".flyweight")
+
+
+class Log(_Section):
+    user_id: Name = "user_id"
+    item_id: Name = "item_id"
+    timestamp: Name = "timestamp"
+    event_type: Name = "event_type"
+    weight: Name = "weight"
+    session_id: Name = "session_id"
+    title: Name = "title"
+    event_types: tuple[str, ...] = ()
+
+
+class Split(_Section):
+    protocol: Literal["time-split", "leave-one-out"] = "time-split"
+    validation_percent: Annotated[float, Meta(gt=0, lt=50)] = 10.0
+    holdout_percent: Annotated[float, Meta(gt=0, lt=50)] = 10.0
+
+
+class Training(_Section):
+    seed: Count = 1
+    max_history: Annotated[int, Meta(ge=1, le=1000)] = 50
+    threads: Count = 0
+
+
+class Popularity(_Section):
+    half_lives_days: Annotated[tuple[Ratio, ...], Meta(min_length=1)] = (
+        1.0,
+        3.0,
+        7.0,
+        14.0,
+        30.0,
+        90.0,
+        365.0,
+    )
+
+
+class ItemToItem(_Section):
+    neighbours: Annotated[int, Meta(ge=1, le=500)] = 20
+    windows: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (5, 20, 60)
+    decays: Annotated[tuple[Share, ...], Meta(min_length=1)] = (0.3, 0.6, 0.85, 1.0)
+    idf: Annotated[tuple[Share, ...], Meta(min_length=1)] = (0.0, 0.25, 0.5)
+    popularity: Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=1)] = (0.0, 0.3, 1.0, 3.0)
+
+
+class Sasrec(_Section):
+    dimension: Positive = 64
+    layers: Positive = 2
+    heads: Positive = 2
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.2
+    learning_rate: Ratio = 0.001
+    batch_size: Positive = 128
+    epochs: Positive = 40
+    patience: Positive = 3
+    negatives: Count = 0
+
+    def __post_init__(self) -> None:
+        if self.dimension % self.heads:
+            raise ValueError(f"heads: expected a divisor of dimension = {self.dimension}")
+
+
+class Export(_Section):
+    opset: Annotated[int, Meta(ge=18, le=23)] = 20
+    probes: Annotated[int, Meta(ge=1, le=1000)] = 16
+
+
+class Measuring(_Section):
+    batch_sizes: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (1, 32)
+    rounds: Positive = 5
+    calls_per_round: Positive = 100
+    resamples: Annotated[int, Meta(ge=100)] = 1000
+
+
+class Promotion(_Section):
+    metric: Literal["NDCG@10", "HitRate@10", "MRR@20", "HitRate@20", "Recall@20"] = "NDCG@10"
+    min_improvement: Annotated[float, Meta(ge=0)] = 0.0
+    max_degradation: Percent = 2.0
+
+
+class Service(_Section):
+    host: Name = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535)] = 3000
+    workers: Count = 0
+    max_batch: Positive = 64
+    max_in_flight: Positive = 1024
+    max_body_bytes: Positive = 1_048_576
+    body_timeout_ms: Positive = 5000
+    pointer_check_ms: Positive = 1000
+
+
+class Features(_Section):
+    redis_url: str = ""
+    timeout_ms: Positive = 50
+    history_length: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    ttl_days: Positive = 90
+
+
+class Loadtest(_Section):
+    users: Positive = 50
+    think_ms: Count = 100
+    duration_seconds: Positive = 20
+    known_percent: Percent = 80.0
+    zipf_exponent: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    k: Annotated[int, Meta(ge=1, le=500)] = 10
+
+
+class Slo(_Section):
+    predict: Annotated[tuple[str, ...], Meta(min_length=1)] = (
+        "p(50) < 25",
+        "p(99) < 100",
+        "success >= 0.999",
+        "degraded < 0.01",
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            self.objectives()
+        except ValueError as error:
+            raise ValueError(f"predict: {error}") from error
+
+    def objectives(self) -> tuple[Objective, ...]:
+        return tuple(map(parse_objective, self.predict))
+
+
+class Settings(_Section):
+    paths: Paths = Paths()
+    log: Log = Log()
+    split: Split = Split()
+    training: Training = Training()
+    popularity: Popularity = Popularity()
+    item_to_item: ItemToItem = ItemToItem()
+    sasrec: Sasrec = Sasrec()
+    export: Export = Export()
+    measuring: Measuring = Measuring()
+    promotion: Promotion = Promotion()
+    service: Service = Service()
+    features: Features = Features()
+    loadtest: Loadtest = Loadtest()
+    slo: Slo = Slo()

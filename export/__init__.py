@@ -1,0 +1,1 @@
+"""The bridge: from trained runs to measured, promoted artifacts. Sees both training and serving."""

@@ -1,0 +1,54 @@
+"""Which artifacts compete: those trained on the same split, the newest of each name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from contracts.artifact import Artifact, open_artifact, sealed_artifacts
+from contracts.faults import UsageFault
+from contracts.pointer import find_artifact
+from export.measuring import BASELINE, Candidate, read_measured
+from models.split import Split, open_split
+from models.training import open_run
+
+
+def choose_candidates(artifacts: Path, references: Sequence[str]) -> list[Artifact]:
+    """The artifacts that were named and their baseline; unnamed, all that compete with the newest one."""
+    if references:
+        named = [find_artifact(artifacts, reference) for reference in references]
+        rivals = [] if any(a.name == BASELINE for a in named) else _competing(artifacts, _split_sha256(named[0]))
+        return [*(a for a in rivals if a.name == BASELINE), *named]
+    trained = [artifact for artifact in sealed_artifacts(artifacts) if artifact.manifest.training]
+    if not trained:
+        raise UsageFault(
+            f"{artifacts} holds no artifact of a trained run. Run `flyweight train` and `flyweight export` first."
+        )
+    return _competing(artifacts, _split_sha256(trained[-1]))
+
+
+def measured_candidates(artifacts: Path) -> list[Candidate]:
+    """What this machine measured together last, of the artifacts that compete now."""
+    chosen = choose_candidates(artifacts, ())
+    measured = [read_measured(artifact) for artifact in chosen]
+    runs = {m.run if m else None for m in measured}
+    if len(runs) != 1 or None in runs:
+        missing = [a.name for a, m in zip(chosen, measured, strict=True) if m is None]
+        raise UsageFault(
+            f"the artifacts {', '.join(a.name for a in chosen)} were not measured together on this machine "
+            f"(no figures: {', '.join(missing) or 'none missing, but from different runs'}). "
+            "Run `flyweight measure`."
+        )
+    return [Candidate(a, m) for a, m in zip(chosen, measured, strict=True) if m]
+
+
+def split_of(artifact: Artifact, runs: Path) -> Split:
+    """The split an artifact was trained on."""
+    return open_split(open_run(runs / artifact.manifest.run).split_folder())
+
+
+def _competing(artifacts: Path, split_sha256: str) -> list[Artifact]:
+    newest = {a.name: a for a in sealed_artifacts(artifacts) if _split_sha256(a) == split_sha256}
+    return [open_artifact(artifact.path) for artifact in newest.values()]
+
+
+def _split_sha256(artifact: Artifact) -> str:
+    return artifact.manifest.training.split_sha256 if artifact.manifest.training else ""

@@ -1,0 +1,86 @@
+"""Filling the feature cache from a log: each user's newest interactions, as item numbers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from contracts import durable, item_numbers
+from contracts.artifact import Artifact
+from contracts.faults import UsageFault
+from contracts.interaction import ITEM_ID, USER_ID
+from contracts.progress import Progress, silent
+from contracts.sections import Settings
+from models.log import Log
+from service.feature_cache import connect, write_histories
+
+_NUMBER = "item_number"
+_PROGRESS_EVERY = 5000
+
+
+class Materialized(msgspec.Struct, frozen=True):
+    users: int
+    interactions: int
+    without_number: int
+    """Interactions with items that no training has seen: they have no number and stay out."""
+
+
+class TrafficUser(msgspec.Struct, frozen=True):
+    user_id: str
+    history: list[str]
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What a black-box load test cannot know: the catalog, and whom the feature cache knows."""
+
+    schema_version: int
+    items: list[str]
+    users: list[TrafficUser]
+
+
+def materialize(log: Log, settings: Settings, redis_url: str, progress: Progress = silent) -> Materialized:
+    """Write the newest `history-length` interactions of every user, then the marker. Safe while serving."""
+    table = item_numbers.load(settings.paths.artifacts)
+    if not table:
+        raise UsageFault(
+            f"{settings.paths.artifacts / item_numbers.FILE_NAME} holds no item yet, so no interaction could be "
+            "written. Run `flyweight train` and `flyweight export` first."
+        )
+    number_of_code = np.array([table.get(item, -1) for item in log.item_ids])
+    numbers = number_of_code[log.frame[ITEM_ID].to_physical().to_numpy()]
+    known = log.frame.select(USER_ID, pl.Series(_NUMBER, numbers)).filter(pl.col(_NUMBER) >= 0)
+    histories = _newest(known, _NUMBER, settings.features.history_length)
+    ttl_seconds = settings.features.ttl_days * 24 * 3600
+    with connect(redis_url) as redis:
+        users = write_histories(redis, _rows(histories, progress), ttl_seconds=ttl_seconds)
+    written = int(histories[_NUMBER].list.len().sum() or 0)
+    return Materialized(users, written, len(log.frame) - len(known))
+
+
+def write_traffic(log: Log, artifact: Artifact, history_length: int, out: Path) -> Traffic:
+    """Write the file that `flyweight loadtest --traffic` reads: ids only, as a client knows them.
+
+    Users come with the longest history first: who did most asks most.
+    """
+    histories = _newest(log.frame.select(USER_ID, ITEM_ID), ITEM_ID, history_length)
+    users = [TrafficUser(user_id, history) for user_id, history in histories.iter_rows()]
+    users.sort(key=lambda user: -len(user.history))
+    traffic = Traffic(1, list(artifact.catalog.item_ids), users)
+    durable.write_bytes(out, msgspec.json.encode(traffic))
+    return traffic
+
+
+def _newest(interactions: pl.DataFrame, column: str, length: int) -> pl.DataFrame:
+    """One row per user, in order of user id: the newest `length` values of `column`, newest last."""
+    return interactions.group_by(USER_ID, maintain_order=True).agg(pl.col(column).tail(length)).sort(USER_ID)
+
+
+def _rows(histories: pl.DataFrame, progress: Progress) -> Iterator[tuple[str, np.ndarray]]:
+    numbers = histories[_NUMBER]
+    for row, user_id in enumerate(histories[USER_ID]):
+        yield user_id, numbers[row].to_numpy()
+        if row % _PROGRESS_EVERY == 0:
+            progress("filling the feature cache", row, len(histories))
+    progress("filling the feature cache", len(histories), len(histories))

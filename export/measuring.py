@@ -1,0 +1,193 @@
+"""The measuring step: quality, size, memory, start and speed of every artifact, in one run, side by side.
+
+The figures of an artifact go into `measured-MACHINE.json` in its directory, outside the seal.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from contracts import durable
+from contracts.artifact import MANIFEST, Artifact
+from contracts.faults import RunNotValid, UsageFault
+from contracts.machine import cores, cpu_model, machine_name
+from contracts.progress import Progress, silent
+from contracts.sections import Settings
+from export.evaluation import Answers, Estimate, Evaluation, answer, codes_to_indices, evaluate
+from export.footprint import Footprint, footprint_of
+from export.latency import Latency, time_side_by_side
+from models.interactions import concatenate
+from models.questions import cold_questions, holdout_questions
+from models.split import Split
+from service.predictor import OnnxPredictor
+
+BASELINE = "popularity:fp32"
+THREADS = 1
+
+
+class Machine(msgspec.Struct, frozen=True):
+    name: str
+    cpu: str
+    cores: int
+    threads: int
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """This artifact's promotion metric minus another's, question by question, with its 95 % interval."""
+
+    name: str
+    version: str
+    difference: Estimate
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """Everything known of one artifact on one machine. `run` is the same for all measured together."""
+
+    run: str
+    manifest_sha256: str
+    machine: Machine
+    metric: str
+    quality: Evaluation
+    against_baseline: Comparison
+    against_best: Comparison
+    latency: list[Latency]
+    size_bytes: int
+    footprint: Footprint
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An artifact with what was measured of it."""
+
+    artifact: Artifact
+    measured: Measured
+
+    @property
+    def quality(self) -> Estimate:
+        return self.measured.quality.metrics[self.measured.metric]
+
+    @property
+    def place(self) -> Path:
+        """Where the figures stand."""
+        return _place(self.artifact)
+
+    @property
+    def p50_ms(self) -> float:
+        return self.measured.latency[0].p50_ms
+
+
+def measure(
+    artifacts: Sequence[Artifact], split: Split, settings: Settings, progress: Progress = silent
+) -> list[Candidate]:
+    """Measure all of `artifacts` on the split's holdout; what the same run measured already is read back.
+
+    The baseline must be among them. Raises `UsageFault` when it is not, or when an artifact was not
+    trained on this split: its figures would not be comparable.
+    """
+    _refuse_incomparable(artifacts, split)
+    run = _run_key(artifacts, split, settings)
+    known = [read_measured(artifact) for artifact in artifacts]
+    if all(measured is not None and measured.run == run for measured in known):
+        return [Candidate(a, m) for a, m in zip(artifacts, known, strict=True) if m]
+    predictors = [OnnxPredictor(artifact, threads=THREADS) for artifact in artifacts]
+    answers = _ask_all(predictors, split, progress)
+    compared = _compare(artifacts, answers, settings)
+    histories = [_real_histories(artifact, split) for artifact in artifacts]
+    latencies = time_side_by_side(predictors, histories, settings.measuring, progress)
+    cold = cold_questions(concatenate(split.train, split.validation), split.holdout(), len(split.user_ids))
+    machine = Machine(machine_name(), cpu_model(), cores(), THREADS)
+    candidates = []
+    for i, artifact in enumerate(artifacts):
+        progress("measuring memory and start", i, len(artifacts))
+        quality = evaluate(
+            artifact, answers[i], cold, split.item_ids, split.description.protocol, settings.measuring.resamples
+        )
+        measured = Measured(
+            run, _manifest_sha256(artifact), machine, settings.promotion.metric, quality, *compared[i],
+            latencies[i], artifact.size_bytes, footprint_of(artifact.path),
+        )  # fmt: skip
+        durable.write_bytes(_place(artifact), msgspec.json.format(msgspec.json.encode(measured), indent=2))
+        candidates.append(Candidate(artifact, measured))
+    progress("measuring memory and start", len(artifacts), len(artifacts))
+    return candidates
+
+
+def read_measured(artifact: Artifact) -> Measured | None:
+    """What this machine measured of exactly this artifact, or None."""
+    try:
+        measured = msgspec.json.decode(_place(artifact).read_bytes(), type=Measured)
+    except FileNotFoundError:
+        return None
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # an older form of the file: measure again
+        return None
+    return measured if measured.manifest_sha256 == _manifest_sha256(artifact) else None
+
+
+def _place(artifact: Artifact) -> Path:
+    return artifact.path / f"measured-{machine_name()}.json"
+
+
+def _manifest_sha256(artifact: Artifact) -> str:
+    return hashlib.sha256((artifact.path / MANIFEST).read_bytes()).hexdigest()
+
+
+def _run_key(artifacts: Sequence[Artifact], split: Split, settings: Settings) -> str:
+    parts = [
+        machine_name(),
+        split.description.sha256,
+        settings.promotion.metric,
+        msgspec.json.encode(settings.measuring).decode(),
+        *sorted(artifact.version for artifact in artifacts),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _refuse_incomparable(artifacts: Sequence[Artifact], split: Split) -> None:
+    names = [artifact.name for artifact in artifacts]
+    if BASELINE not in names:
+        raise UsageFault(
+            f"measuring needs the baseline {BASELINE} to compare with; found {', '.join(names) or 'nothing'}. "
+            "Run `flyweight train --rung popularity` and `flyweight export --rung popularity`."
+        )
+    for artifact in artifacts:
+        training = artifact.manifest.training
+        if training is None or training.split_sha256 != split.description.sha256:
+            found = training.split_sha256[:12] if training else "none (untrained)"
+            raise UsageFault(
+                f"{artifact.path} was trained on split {found}, measured is {split.description.sha256[:12]}: "
+                "their figures cannot be compared. Train and export it on this split, or leave it out."
+            )
+
+
+def _ask_all(predictors: Sequence[OnnxPredictor], split: Split, progress: Progress) -> list[Answers]:
+    questions = holdout_questions(split)
+    if not questions.histories:
+        raise RunNotValid(
+            "the holdout asks no question: no user in it has a history before it. "
+            "Bring a longer log, or a larger [split] holdout-percent."
+        )
+    return [answer(p, questions, split.item_ids, p.artifact.manifest.repeat_policy, progress) for p in predictors]
+
+
+def _compare(
+    artifacts: Sequence[Artifact], answers: Sequence[Answers], settings: Settings
+) -> list[tuple[Comparison, Comparison]]:
+    metric, resamples = settings.promotion.metric, settings.measuring.resamples
+    baseline = next(i for i, artifact in enumerate(artifacts) if artifact.name == BASELINE)
+    best = max(range(len(answers)), key=lambda i: answers[i].per_question[metric].mean())
+
+    def against(i: int, other: int) -> Comparison:
+        difference = answers[i].paired(answers[other], metric, resamples)
+        return Comparison(artifacts[other].name, artifacts[other].version, difference)
+
+    return [(against(i, baseline), against(i, best)) for i in range(len(artifacts))]
+
+
+def _real_histories(artifact: Artifact, split: Split) -> list[list[int]]:
+    """Histories of the holdout's questions as this artifact sees them: at most 512, never empty."""
+    to_index = codes_to_indices(artifact.catalog, split.item_ids)
+    mapped = [to_index[history] for history in holdout_questions(split).histories[:512]]
+    return [kept.tolist() for history in mapped if len(kept := history[history >= 0])] or [[0]]

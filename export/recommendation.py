@@ -1,0 +1,111 @@
+"""Recommendations for many users at once, without the service: the same encoding, the same ranking."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from contracts import durable
+from contracts.encoding import Catalog
+from contracts.faults import RunNotValid, UsageFault
+from contracts.interaction import ITEM_ID, USER_ID
+from contracts.progress import Progress, silent
+from contracts.reasons import Reason, Source
+from models.log import Log
+from service.feature_cache import RedisFeatureCache
+from service.predictor import OnnxPredictor
+from service.ranking import Query, rank
+
+_BATCH = 256
+_PATIENCE_MS = 10_000
+
+
+def read_users(path: Path) -> list[str]:
+    """User ids of a file: one per line, or the column `user_id` of a CSV or Parquet file."""
+    if path.suffix == ".parquet":
+        frame = pl.read_parquet(path)
+    elif path.suffix == ".csv":
+        frame = pl.read_csv(path, infer_schema=False)
+    else:
+        frame = pl.DataFrame({USER_ID: path.read_text(encoding="utf-8").split("\n")})
+    if USER_ID not in frame.columns:
+        raise UsageFault(f"{path} has the columns {', '.join(frame.columns)}; expected one called {USER_ID}.")
+    users = frame[USER_ID].cast(pl.String)
+    return [user for user in users if user]
+
+
+def histories_of_log(log: Log, users: Sequence[str], catalog: Catalog) -> list[list[int]]:
+    """Item indices per user, newest last; empty for a user that the log does not know."""
+    asked = log.frame.filter(pl.col(USER_ID).cast(pl.String).is_in(list(users)))
+    known = dict(asked.group_by(USER_ID, maintain_order=True).agg(ITEM_ID).iter_rows())
+    return [catalog.indices_of_ids(known.get(user, ())) for user in users]
+
+
+def histories_of_cache(redis_url: str, users: Sequence[str], catalog: Catalog) -> list[list[int]]:
+    """The same from the feature cache. Raises `RunNotValid` when it does not answer or is empty."""
+
+    async def read() -> list:
+        cache = RedisFeatureCache(redis_url, timeout_ms=_PATIENCE_MS)
+        found = []
+        for start in range(0, len(users), _BATCH):
+            found += await cache.read(users[start : start + _BATCH])
+        await cache.close()
+        return found
+
+    histories = asyncio.run(read())
+    fault = next((history for history in histories if isinstance(history, Reason)), None)
+    if fault:
+        raise RunNotValid(
+            f"the feature cache cannot be read: {fault}. Run `flyweight materialize`, or say --history."
+        )
+    return [[] if history is None else catalog.indices_of_numbers(history).tolist() for history in histories]
+
+
+def recommend_to_parquet(
+    predictor: OnnxPredictor,
+    users: Sequence[str],
+    histories: Sequence[Sequence[int]],
+    k: int,
+    out: Path,
+    progress: Progress = silent,
+) -> int:
+    """Write `user_id, rank, item_id, score, source` (rank from 1) and return the number of rows.
+
+    A user without a history in the catalog gets the popular list, as the service would answer, and
+    `source` says so; its scores are null.
+    """
+    item_ids = predictor.artifact.catalog.item_ids
+    parts = []
+    for start in range(0, len(users), _BATCH):
+        asked = histories[start : start + _BATCH]
+        for user, (items, scores, source) in zip(users[start:], _answer(predictor, asked, k), strict=False):
+            parts.append(
+                {
+                    USER_ID: [user] * len(items),
+                    "rank": list(range(1, len(items) + 1)),
+                    ITEM_ID: [item_ids[item] for item in items],
+                    "score": scores,
+                    "source": [source] * len(items),
+                }
+            )
+        progress("recommending", start + len(asked), len(users))
+    schema = {USER_ID: pl.String, "rank": pl.Int32, ITEM_ID: pl.String, "score": pl.Float32, "source": pl.String}
+    frame = pl.concat([pl.DataFrame(schema=schema), *(pl.DataFrame(part, schema=schema) for part in parts)])
+    with durable.new_file(out) as path:
+        frame.write_parquet(path)
+    return len(frame)
+
+
+def _answer(
+    predictor: OnnxPredictor, histories: Sequence[Sequence[int]], k: int
+) -> Iterator[tuple[list[int], list[float | None], str]]:
+    policy = predictor.artifact.manifest.repeat_policy
+    popular = predictor.artifact.popular[:k].tolist()
+    rankings = iter(rank(predictor, [Query(history, k, policy=policy) for history in histories if len(history)]))
+    for history in histories:
+        if len(history):
+            ranking = next(rankings)
+            yield ranking.items, ranking.scores, Source.MODEL.value
+        else:
+            yield popular, [None] * len(popular), Source.POPULAR.value

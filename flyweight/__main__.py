@@ -1,0 +1,3 @@
+from flyweight.cli import main
+
+main()

@@ -1,0 +1,65 @@
+"""Asking a running service from the command line, and showing what it said."""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from contracts.faults import Fault, RunNotValid
+from contracts.pointer import read_pointer
+from contracts.sections import Settings
+
+TIMEOUT_SECONDS = 10
+
+
+def await_ready(url: str, seconds: float) -> None:
+    """Return when /readyz says 200; raise `RunNotValid` when it does not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/readyz", timeout=TIMEOUT_SECONDS).close()
+            return
+        except OSError as error:  # urllib's errors are OSErrors; not ready is one of them
+            if time.monotonic() > deadline:
+                raise RunNotValid(f"{url} is not ready ({error}). Start it with `flyweight serve`.") from error
+            time.sleep(0.1)
+
+
+def ask_all(url: str, questions: Sequence[Mapping[str, object]]) -> list[dict]:
+    """POST each question to /predict. Raises `Fault` with the service's own words when one is refused."""
+    return [_ask(url, question) for question in questions]
+
+
+def _ask(url: str, question: Mapping[str, object]) -> dict:
+    request = urllib.request.Request(
+        f"{url}/predict", data=msgspec.json.encode(question), headers={"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+            return msgspec.json.decode(answer.read())
+    except urllib.error.HTTPError as error:
+        raise Fault(f"{url} refused {dict(question)}: {error.code} {error.read().decode()}") from error
+
+
+def titles_of_promoted(settings: Settings) -> dict[str, str]:
+    """Item id -> title of what is promoted here; empty where nothing is, or it has no titles."""
+    from contracts.artifact import open_artifact
+
+    place = read_pointer(settings.paths.artifacts)
+    if place is None:
+        return {}
+    catalog = open_artifact(place, verify=False).catalog
+    return dict(zip(catalog.item_ids, catalog.titles, strict=True)) if catalog.titles else {}
+
+
+def show_answer(question: Mapping[str, object], answer: dict, titles: Mapping[str, str]) -> str:
+    """One answer as lines for a terminal."""
+    who = f"user {question['user_id']}" if "user_id" in question else f"history {question['history']}"
+    model, reason = answer["model"], answer["reason"]
+    lines = [f"{who}: {answer['source']} ({reason}), {model['name']}:{model['variant']} {model['version']}"]
+    for place, item in enumerate(answer["items"], start=1):
+        title = titles.get(item["item_id"], "")
+        lines.append(f"  {place:>3}  {item['item_id']:<12} {item['score']:>10.4f}  {title}".rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""What a verb tells a person: what it read, what it wrote, how far it is, and the answer."""
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+QUIET_SECONDS = 2.0
+"""A step that is over sooner shows nothing."""
+
+WIDTH_OF_A_FILE = 140
+
+
+class Reporter:
+    """Prints to standard output; progress goes to standard error, as a bar on a terminal, else as lines."""
+
+    def __init__(self) -> None:
+        width = None if sys.stdout.isatty() else WIDTH_OF_A_FILE
+        self.console = Console(highlight=False, soft_wrap=True, width=width)
+        self._bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+        )  # fmt: skip
+        self._tasks: dict[str, TaskID] = {}
+        self._begun: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+
+    def __enter__(self) -> "Reporter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def say(self, text: object = "") -> None:
+        """A text or a table."""
+        self.console.print(text, markup=False)
+
+    def read(self, path: Path | str, what: str) -> None:
+        self.say(f"read   {shown(path)}  {what}")
+
+    def wrote(self, path: Path | str, what: str) -> None:
+        self.say(f"wrote  {shown(path)}  {what}")
+
+    def progress(self, task: str, done: int, total: int) -> None:
+        """A `contracts.progress.Progress`."""
+        now = time.monotonic()
+        begun = self._begun.setdefault(task, now)
+        if now - begun < QUIET_SECONDS:
+            return
+        if sys.stderr.isatty():
+            self._draw(task, done, total)
+        elif done == total or now - self._told.get(task, begun) > 10:
+            self._told[task] = now
+            print(f"  {task}: {done:,} of {total:,} ({now - begun:.0f} s)", file=sys.stderr, flush=True)
+        if done == total:
+            del self._begun[task]
+
+    def _draw(self, task: str, done: int, total: int) -> None:
+        self._bars.start()
+        if task not in self._tasks:
+            self._tasks[task] = self._bars.add_task(task, total=total)
+        self._bars.update(self._tasks[task], completed=done, total=total)
+        if done == total:
+            self._bars.remove_task(self._tasks.pop(task))
+
+
+def shown(path: Path | str) -> str:
+    """A path as the person at the terminal would write it."""
+    path = Path(path)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,144 @@
+"""Verbs about serving: materialize, serve, ask, recommend, loadtest."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from contracts.sections import Settings
+from flyweight.verb import A_PATH, Desk, Outcome, verb
+
+URL = click.option("--url", metavar="URL", help="The service; default: where [service] says.")
+
+
+@verb()
+@click.option(
+    "--interactions", type=A_PATH, required=True, metavar="FILE", help="CSV, CSV.gz, Parquet, or a folder."
+)
+@click.option("--traffic", type=A_PATH, metavar="FILE", help="Also write what a load test must know.")
+def materialize(desk: Desk, interactions: Path, traffic: Path | None) -> Outcome:
+    """Fill the feature cache from a log: the newest interactions of every user. Safe while serving."""
+    from contracts.pointer import POINTER, find_artifact
+    from export.materialize import materialize as fill
+    from export.materialize import write_traffic
+    from models.log import read_log
+
+    settings = desk.settings
+    log = read_log(interactions, settings.log)
+    desk.out.read(interactions, f"{len(log.frame):,} interactions")
+    with _feature_cache_url(settings) as url:
+        filled = fill(log, settings, url, desk.out.progress)
+    where = "the Redis of REDIS_URL" if settings.features.redis_url else "the embedded Redis"
+    desk.out.wrote(where, f"{filled.users:,} users, {filled.interactions:,} interactions")
+    if filled.without_number:
+        desk.out.say(
+            f"       left out: {filled.without_number:,} interactions with items that no training has seen"
+        )
+    if traffic:
+        promoted = find_artifact(settings.paths.artifacts, POINTER)
+        written = write_traffic(log, promoted, settings.features.history_length, traffic)
+        desk.out.wrote(traffic, f"{len(written.users):,} users, {len(written.items):,} items for load tests")
+    return Outcome(filled)
+
+
+@verb(flags={"port": ("service", "port"), "host": ("service", "host"), "workers": ("service", "workers")})
+@click.option("--host", metavar="ADDRESS", help="Default 127.0.0.1; 0.0.0.0 listens outside this machine.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Default 3000.")
+@click.option("--workers", type=click.IntRange(0), help="Processes; default one per core.")
+def serve(desk: Desk) -> Outcome:
+    """Serve the promoted artifact over HTTP until Ctrl-C or SIGTERM.
+
+    Without REDIS_URL it starts a Redis of its own in the state folder and stops it at the end.
+    """
+    from service.serving import serve as serve_until_stopped
+
+    return Outcome({}, serve_until_stopped(desk.settings))
+
+
+@verb()
+@click.argument("users", nargs=-1, metavar="[USER]...")
+@URL
+@click.option("--history", metavar="ITEM,ITEM", help="Ask anonymously with these item ids, newest last.")
+@click.option("--k", type=click.IntRange(1, 500), default=5, show_default=True)
+@click.option("--wait", type=click.FloatRange(0), default=0, metavar="SECONDS", help="Until the service is ready.")
+def ask(desk: Desk, users: tuple[str, ...], url: str | None, history: str | None, k: int, wait: float) -> Outcome:
+    """Ask a running service and show its answers, with the titles of the promoted artifact."""
+    from flyweight.asking import ask_all, await_ready, show_answer, titles_of_promoted
+
+    base = url or _default_url(desk.settings)
+    await_ready(base, wait)
+    questions = [{"user_id": user, "k": k} for user in users]
+    if history:
+        questions.append({"history": history.split(","), "k": k})
+    titles = titles_of_promoted(desk.settings)
+    answers = ask_all(base, questions)
+    for question, answer in zip(questions, answers, strict=True):
+        desk.out.say(show_answer(question, answer, titles))
+    return Outcome({"answers": answers})
+
+
+@verb()
+@click.argument("artifact", default="promoted")
+@click.option(
+    "--users", type=A_PATH, required=True, metavar="FILE", help="User ids: one per line, or CSV/Parquet."
+)
+@click.option("--history", type=A_PATH, metavar="LOG", help="Histories from this log; default: the feature cache.")
+@click.option("--k", type=click.IntRange(1, 500), default=10, show_default=True)
+@click.option("--out", type=A_PATH, required=True, metavar="PARQUET", help="File to write.")
+def recommend(desk: Desk, artifact: str, users: Path, history: Path | None, k: int, out: Path) -> Outcome:
+    """Recommend for many users at once, without the service, into a Parquet file."""
+    from contracts.machine import cores
+    from contracts.pointer import find_artifact
+    from export.recommendation import histories_of_cache, histories_of_log, read_users, recommend_to_parquet
+    from models.log import read_log
+    from service.predictor import OnnxPredictor
+
+    found = find_artifact(desk.settings.paths.artifacts, artifact)
+    asked = read_users(users)
+    desk.out.read(users, f"{len(asked):,} users")
+    if history:
+        histories = histories_of_log(read_log(history, desk.settings.log), asked, found.catalog)
+    else:
+        with _feature_cache_url(desk.settings) as url:
+            histories = histories_of_cache(url, asked, found.catalog)
+    rows = recommend_to_parquet(OnnxPredictor(found, threads=cores()), asked, histories, k, out, desk.out.progress)
+    desk.out.wrote(out, f"{rows:,} recommendations by {found.name} {found.version}")
+    return Outcome({"users": len(asked), "rows": rows, "artifact": found.name, "version": found.version})
+
+
+@verb(flags={"seconds": ("loadtest", "duration-seconds"), "clients": ("loadtest", "users")})
+@URL
+@click.option("--traffic", type=A_PATH, metavar="FILE", help="Written by `flyweight materialize --traffic`.")
+@click.option("--seconds", type=click.IntRange(1), help="Default: [loadtest] duration-seconds.")
+@click.option("--clients", type=click.IntRange(1), help="Default: [loadtest] users.")
+def loadtest(desk: Desk, url: str | None, traffic: Path | None) -> Outcome:
+    """Load a running service and hold it against the SLO of flyweight.toml.
+
+    Exit code 1 when the SLO is missed, 3 when the run was not valid and gives no figure.
+    """
+    from loadtests.run import REPORT, run
+    from loadtests.wording import render
+
+    out = desk.settings.paths.reports / "loadtest"
+    base = url or _default_url(desk.settings)
+    verdict = run(base, desk.settings, traffic=traffic, out=out, progress=desk.out.progress)
+    desk.out.say(render(verdict))
+    desk.out.wrote(out / REPORT, "the report, for a browser")
+    return Outcome(verdict, verdict.exit_code)
+
+
+def _default_url(settings: Settings) -> str:
+    return f"http://{settings.service.host}:{settings.service.port}"
+
+
+@contextmanager
+def _feature_cache_url(settings: Settings) -> Iterator[str]:
+    """REDIS_URL, or the embedded Redis: the one that a service runs, else one of our own for the moment."""
+    from service.embedded_redis import embedded_redis
+
+    if settings.features.redis_url:
+        yield settings.features.redis_url
+    else:
+        with embedded_redis(settings.paths.state) as url:
+            yield url

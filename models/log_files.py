@@ -1,0 +1,153 @@
+"""The files of an interaction log: finding, hashing and opening them, and naming the line that is broken."""
+
+import csv
+import gzip
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+
+from contracts import durable
+from contracts.faults import LogFault, UsageFault
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+INTERACTIONS, ITEMS = "interactions", "items"
+
+
+@dataclass(frozen=True)
+class LogFiles:
+    interactions: Path
+    items: Path | None
+
+    def sha256(self) -> str:
+        """Of the interactions file; with an items file, of the two hex digests one after the other."""
+        digest = sha256_of(self.interactions)
+        if self.items is None:
+            return digest
+        return hashlib.sha256((digest + sha256_of(self.items)).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Of the content of a file, in hex. Raises `LogFault` when it cannot be read."""
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise LogFault(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def find_log_files(path: Path) -> LogFiles:
+    """The files behind `path`: a log file, or a folder holding `interactions.*` and perhaps `items.*`.
+
+    Raises `LogFault` when there is none, more than one, or one of a kind that cannot be read.
+    """
+    if path.is_dir():
+        interactions = _only_file(path, INTERACTIONS)
+        if interactions is None:
+            found = ", ".join(sorted(entry.name for entry in path.iterdir())[:10]) or "nothing"
+            raise LogFault(
+                f"{path} holds no log: found {found}; expected {INTERACTIONS} as {' or '.join(SUFFIXES)}."
+            )
+        return LogFiles(interactions, _only_file(path, ITEMS))
+    if not path.is_file():
+        raise LogFault(f"{path} does not exist; expected an interaction log (a file or a folder).")
+    if not path.name.endswith(SUFFIXES):
+        raise LogFault(f"{path} cannot be read; expected {' or '.join(SUFFIXES)}. Convert it to one of these.")
+    return LogFiles(path, None)
+
+
+def open_table(path: Path) -> pl.LazyFrame:
+    """The columns of a CSV file as text, of a Parquet file in their own types; nothing is read yet.
+
+    Raises `LogFault` when there is not even a header.
+    """
+    if path.suffix == ".parquet":
+        table = pl.scan_parquet(path)
+    else:
+        table = pl.scan_csv(path, infer_schema=False, empty_string_is_null=False)
+    with readable(path):
+        names = table.collect_schema().names()
+    twice = [name.split("_duplicated_")[0] for name in names if "_duplicated_" in name]
+    if twice:
+        raise LogFault(f"{path} has more than one column {twice[0]!r}. Remove or rename one of them.")
+    return table
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while `path` is read into a `LogFault` that names the broken line."""
+    try:
+        yield
+    except pl.exceptions.NoDataError:
+        raise LogFault(f"{path} is empty; expected a header line and interactions.") from None
+    except (pl.exceptions.ComputeError, OSError) as error:
+        if path.suffix != ".parquet":
+            refuse_broken_rows(path)
+        problem = str(error).strip().splitlines()[0]
+        raise LogFault(f"{path} cannot be read: {problem}. Write the file again and check its end.") from error
+
+
+def refuse_broken_rows(path: Path) -> None:
+    """Raise `LogFault` for the first line that is not UTF-8 or has another number of fields than the header.
+
+    A blank line is no broken row. Returns when every line is well formed.
+    """
+    try:
+        with _open_bytes(path) as handle:
+            for number, line in enumerate(handle, start=1):
+                _refuse_unless_utf8(path, number, line)
+        with _open_bytes(path) as handle:
+            reader = csv.reader((line.decode("utf-8-sig") for line in handle), strict=True)
+            expected = len(next(reader, []))
+            for row in reader:
+                if row and len(row) != expected:
+                    raise LogFault(
+                        f"{path}, line {reader.line_num}: found {len(row)} fields, expected {expected} as in "
+                        f"the header. Quote fields that hold a comma; the row begins {','.join(row)[:80]!r}."
+                    )
+    except csv.Error as error:
+        raise LogFault(f"{path}, line {reader.line_num}: {error}. A quote is open or out of place.") from error
+    except (OSError, EOFError) as error:
+        raise LogFault(f"{path} cannot be read: {error}. Copy or compress the file again.") from error
+
+
+@contextmanager
+def new_log_folder(folder: Path, names: tuple[str, ...]) -> Iterator[Path]:
+    """Yield a directory to fill with the files `names`; it becomes `folder` when the block ends well.
+
+    Raises `UsageFault` rather than replace a folder that holds anything else.
+    """
+    if folder.exists():
+        others = [entry.name for entry in folder.iterdir() if entry.name not in names]
+        if others:
+            raise UsageFault(
+                f"{folder} holds {others[0]!r}, which is no part of a log written by flyweight, and would be "
+                "replaced. Name another folder, or move that away."
+            )
+    with durable.new_directory(folder) as draft:
+        yield draft
+
+
+def _only_file(folder: Path, stem: str) -> Path | None:
+    found = [folder / (stem + suffix) for suffix in SUFFIXES if (folder / (stem + suffix)).is_file()]
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise LogFault(f"{folder} holds {names}; expected one {stem} file. Move the others away.")
+    return found[0] if found else None
+
+
+def _open_bytes(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _refuse_unless_utf8(path: Path, number: int, line: bytes) -> None:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        raise LogFault(
+            f"{path}, line {number}: {line[:80]!r} is not UTF-8 ({error.reason}). Convert the file to UTF-8."
+        ) from error

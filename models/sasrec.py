@@ -1,0 +1,117 @@
+"""SASRec: a causal transformer over the history (Kang and McAuley, ICDM 2018). The network only.
+
+It differs from the paper in what has served better since: normalisation before each sublayer, a wider
+feed-forward net with GELU, positions counted from the newest item.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from contracts.encoding import PADDING
+
+_SPREAD = 0.02
+"""Standard deviation of the initial item table and positions."""
+
+_HIDDEN = -1e9
+"""Attention logit of what a query must not see. Finite, so that an all-padding row yields no NaN."""
+
+
+class Block(nn.Module):
+    """One layer: attention, then a feed-forward net four times as wide, each normed first and residual."""
+
+    def __init__(self, dimension: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(dimension)
+        self.query = nn.Linear(dimension, dimension)
+        self.key = nn.Linear(dimension, dimension)
+        self.value = nn.Linear(dimension, dimension)
+        self.mix = nn.Linear(dimension, dimension)
+        self.feed_norm = nn.LayerNorm(dimension)
+        self.widen = nn.Linear(dimension, 4 * dimension)
+        self.narrow = nn.Linear(4 * dimension, dimension)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor, hidden: Tensor, last_only: bool) -> Tensor:
+        """States [batch, length, d] -> the same, or [batch, 1, d] where `last_only` the newest asks.
+
+        `hidden` bool [batch, 1, length or 1, length] is true where a query must not look.
+        """
+        normed = self.attention_norm(states)
+        key, value = self._by_head(self.key(normed)), self._by_head(self.value(normed))
+        if last_only:
+            states, normed = states[:, -1:], normed[:, -1:]
+        query = self._by_head(self.query(normed))
+        logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        weights = self.dropout(logits.masked_fill(hidden, _HIDDEN).softmax(dim=-1))
+        states = states + self.dropout(self.mix((weights @ value).transpose(1, 2).flatten(2)))
+        wide = functional.gelu(self.widen(self.feed_norm(states)))
+        return states + self.dropout(self.narrow(wide))
+
+    def _by_head(self, states: Tensor) -> Tensor:
+        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class Sasrec(nn.Module):
+    """History int32 [batch, length] -> scores float32 [batch, items + 1]; the last column is the padding's.
+
+    Row `items` of the item table stands for PADDING. The newest item is in the last column and has the last
+    position, whatever the length (at most `max_history`).
+    """
+
+    rung = "sasrec"
+
+    def __init__(
+        self, items: int, max_history: int, dimension: int, layers: int, heads: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.items = items
+        self.item_table = nn.Embedding(items + 1, dimension)
+        self.positions = nn.Parameter(torch.empty(max_history, dimension))
+        self.blocks = nn.ModuleList(Block(dimension, heads, dropout) for _ in range(layers))
+        self.final_norm = nn.LayerNorm(dimension)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.normal_(self.item_table.weight, std=_SPREAD)
+        nn.init.normal_(self.positions, std=_SPREAD)
+
+    def forward(self, history: Tensor) -> Tensor:
+        return functional.linear(self.encode(history, last_only=True)[:, -1], self.item_table.weight)
+
+    def encode(self, history: Tensor, last_only: bool) -> Tensor:
+        """What the network makes of a history: float32 [batch, length, d], or [batch, 1, d] of the newest."""
+        length = history.shape[1]
+        padding = history == PADDING
+        states = self.item_table(history.masked_fill(padding, self.items))
+        states = self.dropout(states * math.sqrt(states.shape[-1]) + self.positions[-length:])
+        keys_hidden = padding[:, None, None, :]
+        future = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
+        last = len(self.blocks) - 1
+        for depth, block in enumerate(self.blocks):
+            newest = last_only and depth == last
+            states = block(states, keys_hidden if newest else keys_hidden | future, newest)
+        return self.final_norm(states)
+
+    @torch.inference_mode()
+    def scores(self, history: np.ndarray) -> np.ndarray:
+        """Encoded history int32 [batch, length] -> float32 [batch, items]; dropout is off."""
+        training = self.training
+        self.eval()
+        scores = self(torch.from_numpy(history).to(self.positions.device))[:, : self.items]
+        self.train(training)
+        return scores.cpu().numpy()
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in self.state_dict().items()}
+        return arrays | {"heads": np.int32([self.blocks[0].heads])}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Sasrec":
+        rows, dimension = arrays["item_table.weight"].shape
+        layers = 1 + max(int(name.split(".")[1]) for name in arrays if name.startswith("blocks."))
+        network = cls(rows - 1, len(arrays["positions"]), dimension, layers, int(arrays["heads"][0]))
+        network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in network.state_dict()})
+        return network.eval()

@@ -1,0 +1,172 @@
+"""Training SASRec: softmax over the catalog, early stopping on the validation part, checkpoints."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils import deterministic
+
+from contracts import durable, machine
+from contracts.faults import Fault
+from contracts.progress import Progress, silent
+from contracts.sections import Settings
+from models.interactions import Interactions
+from models.sasrec import Sasrec
+from models.sasrec_batches import Batch, TrainingWindows
+from models.sasrec_loss import sampled_softmax_loss, softmax_loss
+from models.validating import Validation
+
+_STEPS_PER_EPOCH, _SMALLEST_BATCH = 64, 16
+"""A small log gets smaller batches, down to this size, so that an epoch has about so many steps."""
+
+_NEGATIVES_EXPONENT = 0.75
+"""Negatives are drawn by count to this power: between by popularity (1) and all alike (0)."""
+
+
+@dataclass
+class _Learner:
+    """All that the next epoch depends on. `scores` holds the NDCG@10 of every epoch so far."""
+
+    network: Sasrec
+    adam: torch.optim.Adam
+    scores: list[float] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def is_done(self, epochs: int, patience: int) -> bool:
+        since_best = len(self.scores) - 1 - int(np.argmax(self.scores)) if self.scores else 0
+        return len(self.scores) >= epochs or since_best >= patience
+
+
+def train_sasrec(
+    train: Interactions,
+    users: int,
+    items: int,
+    settings: Settings,
+    validation: Validation,
+    checkpoint: Path,
+    progress: Progress = silent,
+) -> tuple[Sasrec, list[float]]:
+    """The network of the best epoch, and the NDCG@10 on the validation part after every epoch.
+
+    Ends after `settings.sasrec.epochs`, or `patience` epochs without a better NDCG@10. `checkpoint` is
+    written after every epoch; where it exists, training goes on from there and ends with the same numbers as
+    one without an interruption. Equal seeds and threads give equal numbers on the CPU of one machine.
+    """
+    windows = TrainingWindows(train, users, settings.training.max_history)
+    chances = np.bincount(train.items, minlength=items) ** _NEGATIVES_EXPONENT
+    with _reproducible(settings.training.threads or machine.cores(), settings.training.seed):
+        network = new_sasrec(items, settings).to("cuda" if torch.cuda.is_available() else "cpu")
+        adam = torch.optim.Adam(network.parameters(), lr=settings.sasrec.learning_rate, fused=True)
+        learner = _Learner(network, adam)
+        if checkpoint.exists():
+            _load(checkpoint, learner)
+        while not learner.is_done(settings.sasrec.epochs, settings.sasrec.patience):
+            _learn(learner, windows, chances / chances.sum(), settings, progress)
+            learner.scores.append(validation.ndcg_at_10(network.scores))
+            if int(np.argmax(learner.scores)) == len(learner.scores) - 1:
+                learner.best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+            _save(checkpoint, learner)
+        network.load_state_dict(learner.best)
+    return network.cpu().eval(), learner.scores
+
+
+def new_sasrec(items: int, settings: Settings) -> Sasrec:
+    """A network with random weights from torch's current seed."""
+    chosen = settings.sasrec
+    return Sasrec(
+        items, settings.training.max_history, chosen.dimension, chosen.layers, chosen.heads, chosen.dropout
+    )
+
+
+def _learn(
+    learner: _Learner, windows: TrainingWindows, chances: np.ndarray, settings: Settings, progress: Progress
+) -> None:
+    """One epoch. Its randomness comes from the seed and its number alone, so resuming repeats nothing."""
+    epoch = len(learner.scores) + 1
+    random = np.random.default_rng([settings.training.seed, epoch])
+    torch.manual_seed(int(random.integers(1 << 62)))
+    size = min(settings.sasrec.batch_size, max(_SMALLEST_BATCH, windows.count // _STEPS_PER_EPOCH))
+    batches = windows.epoch(size, random)
+    learner.network.train()
+    total = torch.zeros(())
+    for step, (starts, ends) in enumerate(batches, start=1):
+        sampled = None
+        if settings.sasrec.negatives:
+            sampled = random.choice(len(chances), size=settings.sasrec.negatives, p=chances)
+        loss = _loss(learner.network, windows.batch(starts, ends), sampled, chances)
+        learner.adam.zero_grad(set_to_none=True)
+        loss.backward()
+        learner.adam.step()
+        total += loss.detach().cpu()
+        progress(f"sasrec: epoch {epoch}", step, len(batches))
+    if not torch.isfinite(total):
+        raise Fault(
+            f"SASRec diverged: the loss of epoch {epoch} is {float(total)}. Lower [sasrec] learning-rate "
+            f"(now {settings.sasrec.learning_rate:g}) and train again."
+        )
+
+
+def _loss(network: Sasrec, batch: Batch, sampled: np.ndarray | None, chances: np.ndarray) -> Tensor:
+    device = network.positions.device
+
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    states = network.encode(tensor(batch.history), last_only=False).flatten(0, 1)
+    states = states.index_select(0, tensor(batch.asking))
+    table = network.item_table.weight[: network.items]
+    pairs = tensor(batch.targets), tensor(batch.owners), tensor(batch.weights)
+    if sampled is None:
+        return softmax_loss(states, table, *pairs)
+    log_expected = np.log(chances[sampled] * len(sampled)).astype(np.float32)
+    return sampled_softmax_loss(states, table, *pairs, tensor(sampled), tensor(log_expected))
+
+
+@contextmanager
+def _reproducible(threads: int, seed: int) -> Iterator[None]:
+    """Torch with so many threads, seeded and without operations whose sums vary; as it was afterwards."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    filled = deterministic.fill_uninitialized_memory
+    with torch.random.fork_rng():
+        try:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            deterministic.fill_uninitialized_memory = False  # a guard against bugs that costs time
+            torch.manual_seed(seed)
+            yield
+        finally:
+            torch.set_num_threads(before[0])
+            torch.use_deterministic_algorithms(before[1])
+            deterministic.fill_uninitialized_memory = filled
+
+
+def _save(checkpoint: Path, learner: _Learner) -> None:
+    names = [name for name, _ in learner.network.named_parameters()]
+    tensors = {f"network.{name}": tensor for name, tensor in learner.network.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in learner.best.items()}
+    for place, moments in learner.adam.state_dict()["state"].items():
+        tensors |= {f"adam.{names[place]}.{kind}": tensor for kind, tensor in moments.items()}
+    with durable.new_file(checkpoint) as temporary:
+        save_file(tensors, temporary, {"scores": msgspec.json.encode(learner.scores).decode()})
+
+
+def _load(checkpoint: Path, learner: _Learner) -> None:
+    with safe_open(checkpoint, framework="pt") as file:
+        learner.scores = msgspec.json.decode(file.metadata()["scores"], type=list[float])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+    learner.network.load_state_dict(under("network."))
+    learner.best = under("best.")
+    moments = {place: under(f"adam.{name}.") for place, (name, _) in enumerate(learner.network.named_parameters())}
+    groups = learner.adam.state_dict()["param_groups"]
+    learner.adam.load_state_dict({"state": moments, "param_groups": groups})

@@ -1,0 +1,10 @@
+"""The service. `service:Flyweight` is what BentoML serves; nothing is started by importing the package."""
+
+
+def __getattr__(name: str) -> object:
+    """Load BentoML only for who asks for the service: measuring and evaluating need the predictor alone."""
+    if name == "Flyweight":
+        from service.api import Flyweight
+
+        return Flyweight
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

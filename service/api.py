@@ -1,0 +1,92 @@
+"""The BentoML service: one application per worker, and what is started once for all of them."""
+
+import atexit
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+
+import bentoml
+
+from contracts import durable
+from contracts.faults import Fault, UsageFault
+from contracts.machine import cores
+from contracts.settings import Settings, read_settings, variable_of
+from service.app import Worker, create_app
+from service.embedded_redis import embedded_redis
+from service.feature_cache import RedisFeatureCache
+from service.lifetime import child_of
+from service.rollout import load, promoted_path
+
+_PARENT_VARIABLE = "SERVICE_PARENT_PID"
+"""Set by the parent for its workers: BentoML's do not notice when it is killed, and would serve on alone."""
+
+if _PARENT_VARIABLE in os.environ:
+    child_of(int(os.environ[_PARENT_VARIABLE]))
+
+
+def _exit_with(fault: Fault) -> None:
+    print(f"flyweight: {fault}", file=sys.stderr, flush=True)
+    sys.exit(fault.exit_code)
+
+
+def _read_settings() -> Settings:
+    try:
+        return read_settings()
+    except Fault as fault:
+        _exit_with(fault)
+
+
+_settings = _read_settings()
+_redis_url = _settings.features.redis_url or f"unix://{_settings.paths.state / 'redis.sock'}"
+_worker = Worker(_settings, RedisFeatureCache(_redis_url, timeout_ms=_settings.features.timeout_ms))
+
+
+@bentoml.service(
+    name="flyweight",
+    workers=_settings.service.workers or cores(),
+    http={"host": _settings.service.host, "port": _settings.service.port},
+    # BentoML's metrics are labelled with the raw path and grow with every scan, its access log and its
+    # spans cost more than a prediction. Its timeout keeps a timer per request for all that time, so it
+    # stands just behind our own limits, where it never fires.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": [".*"]},
+    traffic={"timeout": _settings.service.body_timeout_ms / 1000 + 5},
+)
+@bentoml.asgi_app(create_app(_worker), path="/")
+class Flyweight:
+    """What next for this user?"""
+
+    async def __is_ready__(self) -> bool:
+        return _worker.is_ready
+
+    @bentoml.on_deployment
+    @staticmethod
+    def prepare() -> None:
+        """Once, in the parent of all workers: check the artifact, hold the state folder, start Redis."""
+        try:
+            load(promoted_path(_settings.paths))
+            owned = contextlib.ExitStack()
+            atexit.register(owned.close)  # after the workers have ended
+            owned.enter_context(_sole_service(_settings.paths.state))
+            if not _settings.features.redis_url:
+                url = owned.enter_context(embedded_redis(_settings.paths.state, wait=True))
+                os.environ[variable_of(("features", "redis-url"))] = url  # workers inherit it
+            os.environ[_PARENT_VARIABLE] = str(os.getpid())
+        except Fault as fault:
+            _exit_with(fault)
+
+
+@contextlib.contextmanager
+def _sole_service(state: Path):
+    try:
+        with durable.lock(state / "service.lock", wait=False):
+            yield
+    except BlockingIOError:
+        raise UsageFault(
+            f"another service holds the state folder {state}. Stop it, or give this one a folder "
+            "of its own with FLYWEIGHT_STATE."
+        ) from None

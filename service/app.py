@@ -1,0 +1,151 @@
+"""The routes of one worker, as a Starlette application that BentoML mounts at `/`."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import platform
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from contracts.machine import cores
+from contracts.settings import Settings
+from service import telemetry
+from service.batching import Batcher
+from service.errors import MethodNotAllowed, NotFound
+from service.exchange import TEXT, Endpoint, Exchange, Reply
+from service.feature_cache import FeatureCache
+from service.openapi import openapi_document
+from service.prediction import Answer, PredictRequest, parse_predict
+from service.recommender import Recommendation, Recommender
+from service.rollout import Rollout
+
+ROUTES = {
+    "/": "GET",
+    "/predict": "POST",
+    "/status": "GET",
+    "/metrics": "GET",
+    "/openapi.json": "GET",
+    "/livez": "GET",
+    "/readyz": "GET",
+    "/healthz": "GET",
+}
+"""Every path there is and its method; BentoML answers the last three."""
+
+_LIBRARIES = ("flyweight", "bentoml", "onnxruntime", "numpy", "msgspec", "redis", "starlette")
+
+
+class Worker:
+    """What one process needs to answer: built once, started and stopped by the application's lifespan."""
+
+    def __init__(self, settings: Settings, features: FeatureCache) -> None:
+        self.settings = settings
+        self.features = features
+        self.rollout = Rollout(settings.paths, check_ms=settings.service.pointer_check_ms)
+        recommender = Recommender(self.rollout, features)
+        self.batcher: Batcher[PredictRequest, Recommendation] = Batcher(
+            recommender.recommend,
+            max_batch=settings.service.max_batch,
+            max_in_flight=settings.service.max_in_flight,
+        )
+
+    @property
+    def is_ready(self) -> bool:
+        return self.rollout.current is not None
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        telemetry.forget_dead_workers()
+        self.rollout.boot()
+        self.batcher.start()
+        watcher = asyncio.create_task(self.rollout.follow(), name="rollout")
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await asyncio.wait([watcher])
+            await self.batcher.stop()
+            await self.features.close()
+
+    def variant(self) -> str:
+        serving = self.rollout.current
+        return serving.model.variant if serving else "none"
+
+    async def predict(self, exchange: Exchange) -> Reply:
+        limits = self.settings.service
+        body = await exchange.read_json(max_bytes=limits.max_body_bytes, timeout_ms=limits.body_timeout_ms)
+        found = await self.batcher.ask(parse_predict(body))
+        model = found.serving.model
+        answer = Answer(exchange.request_id, found.items, model, found.source, found.reason, found.reason.degraded)
+        headers = ((b"x-model-version", model.version.encode()), (b"x-variant", model.variant.encode()))
+        return Reply(msgspec.json.encode(answer), headers=headers)
+
+    async def status(self, exchange: Exchange) -> Reply:
+        artifact = self.rollout.current.artifact
+        fault = await self.features.fault()
+        manifest = artifact.manifest
+        status = {
+            "artifact": {
+                "name": manifest.rung,
+                "variant": manifest.variant,
+                "version": artifact.version,
+                "path": str(artifact.path),
+                "items": manifest.items,
+                "max_history": manifest.max_history,
+                "repeat_policy": manifest.repeat_policy,
+                "size_bytes": artifact.size_bytes,
+            },
+            "features": {"state": fault.removeprefix("feature_cache_") if fault else "up"},
+            "degraded": fault is not None,
+            "workers": self.settings.service.workers or cores(),
+            "versions": _versions(),
+        }
+        return Reply(msgspec.json.encode(status))
+
+    async def index(self, exchange: Exchange) -> Reply:
+        model = self.rollout.current.model
+        lines = [f"Flyweight serves {model.name}:{model.variant} {model.version}.", ""]
+        lines += [f"{method:4} {path}" for path, method in ROUTES.items()]
+        return Reply("\n".join([*lines, ""]).encode(), TEXT)
+
+
+def create_app(worker: Worker) -> Starlette:
+    """The application of one worker. The last route catches every other path, to keep one error shape."""
+    answers: dict[str, Callable[[Exchange], Awaitable[Reply]]] = {
+        "/predict": worker.predict,
+        "/status": worker.status,
+        "/metrics": _metrics,
+        "/openapi.json": _openapi,
+        "/": worker.index,
+    }
+    routes = [
+        Route(path, Endpoint(path, answer, worker.variant), methods=[ROUTES[path]])
+        for path, answer in answers.items()
+    ]
+    routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant)))
+    return Starlette(routes=routes, lifespan=worker.lifespan)
+
+
+async def _refuse(exchange: Exchange) -> Reply:
+    path, method = exchange.scope["path"], exchange.scope["method"]
+    if path in ROUTES:
+        raise MethodNotAllowed(f"{path} takes {ROUTES[path]}, not {method}", ROUTES[path])
+    raise NotFound(f"there is nothing at this path; there is {', '.join(ROUTES)}")
+
+
+async def _metrics(exchange: Exchange) -> Reply:
+    return Reply(telemetry.exposition(), telemetry.CONTENT_TYPE)
+
+
+async def _openapi(exchange: Exchange) -> Reply:
+    return Reply(msgspec.json.encode(openapi_document()))
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[library] = importlib.metadata.version(library)
+    return found

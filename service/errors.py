@@ -1,0 +1,111 @@
+"""What goes wrong over HTTP, sorted by who is at fault, and its one translation into an answer.
+
+    HttpError
+    ├── ClientError              the request is wrong; the same request will fail again
+    │   ├── InvalidRequest 400   `field` names the part that is wrong, where there is one
+    │   ├── NotFound 404
+    │   ├── MethodNotAllowed 405
+    │   ├── BodyTimeout 408
+    │   ├── BodyTooLarge 413
+    │   └── UnsupportedMediaType 415
+    └── ServerError              the request is fine; it may succeed later
+        ├── InternalError 500    a bug of ours; its traceback is in the log
+        ├── Overloaded 429       carries Retry-After
+        └── Stopping 503         carries Retry-After
+
+Every body is `{"error": {"code", "message", "field"}, "request_id"}`; `field` is null where none is meant.
+"""
+
+import msgspec
+
+
+class HttpError(Exception):
+    status = 500
+    code = "internal_error"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class ClientError(HttpError):
+    pass
+
+
+class InvalidRequest(ClientError):
+    """The body is not what is expected; `field` says where."""
+
+    status, code = 400, "invalid_request"
+
+
+class NotFound(ClientError):
+    """There is nothing at this path."""
+
+    status, code = 404, "not_found"
+
+
+class MethodNotAllowed(ClientError):
+    """The path takes another method."""
+
+    status, code = 405, "method_not_allowed"
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.headers = ((b"allow", allowed.encode()),)
+
+
+class BodyTimeout(ClientError):
+    """The body was not received in time."""
+
+    status, code = 408, "body_timeout"
+    headers = ((b"connection", b"close"),)
+
+
+class BodyTooLarge(ClientError):
+    """The body has more bytes than allowed."""
+
+    status, code = 413, "body_too_large"
+    headers = ((b"connection", b"close"),)
+
+
+class UnsupportedMediaType(ClientError):
+    """The body is not announced as application/json."""
+
+    status, code = 415, "unsupported_media_type"
+
+
+class ServerError(HttpError):
+    pass
+
+
+class InternalError(ServerError):
+    """A fault of the service."""
+
+
+class Overloaded(ServerError):
+    """Too many requests wait already."""
+
+    status, code = 429, "overloaded"
+    headers = ((b"retry-after", b"1"),)
+
+
+class Stopping(ServerError):
+    """The service is stopping."""
+
+    status, code = 503, "stopping"
+    headers = ((b"retry-after", b"1"),)
+
+
+ERRORS: tuple[type[HttpError], ...] = (
+    InvalidRequest, NotFound, MethodNotAllowed, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded,
+    InternalError, Stopping,
+)  # fmt: skip
+"""Every error that a route can answer, in the order of the API's description."""
+
+
+def error_body(error: HttpError, request_id: str) -> bytes:
+    """The JSON body of an error answer."""
+    described = {"code": error.code, "message": error.message, "field": error.field}
+    return msgspec.json.encode({"error": described, "request_id": request_id})

@@ -1,0 +1,134 @@
+"""One HTTP exchange of ours: request id, body, the answer or the error in its one shape, and its count."""
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+from starlette.types import Receive, Scope, Send
+
+from service import telemetry
+from service.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    HttpError,
+    InternalError,
+    UnsupportedMediaType,
+    error_body,
+)
+
+_LOG = logging.getLogger(__name__)
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    body: bytes
+    content_type: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class ClientGone(Exception):
+    """The client closed the connection; there is nobody to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a route sees of a request."""
+
+    scope: Scope
+    receive: Receive
+    request_id: str
+
+    def header(self, name: bytes) -> bytes | None:
+        return _header(self.scope, name)
+
+    async def read_json(self, *, max_bytes: int, timeout_ms: int) -> bytes:
+        """The whole body, not parsed. Raises 408, 413 or 415."""
+        media_type = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
+        if media_type != JSON:
+            found = media_type.decode("latin-1") or "none"
+            raise UnsupportedMediaType(f"Content-Type is {found}; expected application/json")
+        announced = self.header(b"content-length") or b""
+        if announced.isdigit() and int(announced) > max_bytes:
+            raise _too_large(max_bytes)
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await self._read(max_bytes)
+        except TimeoutError:
+            raise BodyTimeout(f"the body was not received within {timeout_ms} ms") from None
+
+    async def _read(self, max_bytes: int) -> bytes:
+        body = bytearray()
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            body += message.get("body", b"")
+            if len(body) > max_bytes:  # also where no Content-Length announced it
+                raise _too_large(max_bytes)
+            if not message.get("more_body"):
+                return bytes(body)
+
+
+class Endpoint:
+    """An ASGI application for one route: whatever happens, one answer and one count."""
+
+    def __init__(
+        self, route: str, answer: Callable[[Exchange], Awaitable[Reply]], variant: Callable[[], str]
+    ) -> None:
+        """`route` and `variant()` are labels of metrics, so they come from closed lists."""
+        self._route = route
+        self._answer = answer
+        self._variant = variant
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        exchange = Exchange(scope, receive, _request_id(scope))
+        status = 200
+        try:
+            reply = await self._answer(exchange)
+        except ClientGone:
+            return
+        except HttpError as error:
+            status, reply = error.status, _error_reply(error, exchange.request_id)
+        except Exception:
+            _LOG.exception("request %s to %s failed", exchange.request_id, self._route)
+            error = InternalError("this request failed by a fault of the service; see its log")
+            status, reply = error.status, _error_reply(error, exchange.request_id)
+        await _send(send, status, reply, exchange.request_id)
+        telemetry.count_request(self._route, self._variant(), status, started)
+
+
+def _error_reply(error: HttpError, request_id: str) -> Reply:
+    return Reply(error_body(error, request_id), headers=error.headers)
+
+
+async def _send(send: Send, status: int, reply: Reply, request_id: str) -> None:
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"x-request-id", request_id.encode()),
+        *reply.headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's own where it is short and printable, else a new one."""
+    given = _header(scope, b"x-request-id")
+    return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def _too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body has more than {max_bytes} bytes, the limit")

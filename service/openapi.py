@@ -1,0 +1,204 @@
+"""The API's description, OpenAPI 3.1, written by hand: what BentoML makes of a mounted app is empty."""
+
+from functools import cache
+
+from contracts.encoding import REPEAT_POLICIES
+from contracts.interaction import MAX_ID_LENGTH
+from contracts.reasons import Reason, Source
+from service.errors import (
+    ERRORS,
+    BodyTimeout,
+    BodyTooLarge,
+    HttpError,
+    InternalError,
+    InvalidRequest,
+    Overloaded,
+    Stopping,
+    UnsupportedMediaType,
+)
+from service.prediction import DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
+
+API_VERSION = "0.1.0"
+
+_EXAMPLES = {
+    "known-user": {"summary": "A user whom the feature cache knows", "value": {"user_id": "u1", "k": 3}},
+    "anonymous": {
+        "summary": "A visitor without a name, by what they looked at",
+        "value": {"history": ["i17", "i4"], "k": 3, "exclude": ["i9"], "seen": "mask"},
+    },
+}
+_ANSWER_EXAMPLE = {
+    "request_id": "7f1c0a9be2d14c55",
+    "items": [{"item_id": "i5", "score": 3.25}, {"item_id": "i2", "score": 2.5}],
+    "model": {"name": "sasrec", "variant": "fp32", "version": "0123456789ab"},
+    "source": "model",
+    "reason": "ok",
+    "degraded": False,
+}
+_PREDICT_ERRORS = (
+    InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, Stopping,
+)  # fmt: skip
+
+
+@cache
+def openapi_document() -> dict:
+    """The whole document. Its limits are the ones that the code checks."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Flyweight",
+            "version": API_VERSION,
+            "summary": "What next for this user? Every answer says where it comes from and why.",
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": {"/predict": {"post": _predict()}, **{path: {"get": _get(path)} for path in _PAGES}},
+        "components": {"schemas": _schemas(), "headers": _headers()},
+    }
+
+
+def _predict() -> dict:
+    return {
+        "operationId": "predict",
+        "summary": "The best items for a user or an anonymous history",
+        "parameters": [_REQUEST_ID],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _ref("PredictRequest"), "examples": _EXAMPLES}},
+        },
+        "responses": {
+            "200": {
+                "description": "Items, best first; fewer than k only when fewer remain.",
+                "headers": {
+                    name: {"$ref": f"#/components/headers/{name}"}
+                    for name in ("X-Request-Id", "X-Model-Version", "X-Variant")
+                },
+                "content": {"application/json": {"schema": _ref("Answer"), "example": _ANSWER_EXAMPLE}},
+            },
+            **{str(error.status): _error_response(error) for error in _PREDICT_ERRORS},
+        },
+    }
+
+
+_PAGES = {
+    "/status": ("status", "Artifact, features and versions of the worker that answers", "application/json"),
+    "/metrics": ("metrics", "Metrics of all workers for Prometheus", "text/plain"),
+    "/openapi.json": ("openapi", "This document", "application/json"),
+    "/": ("index", "What serves here, and the routes there are", "text/plain"),
+    "/livez": ("livez", "Whether the process lives", "text/plain"),
+    "/readyz": ("readyz", "Whether the model is loaded and warm", "text/plain"),
+    "/healthz": ("healthz", "The same as /livez", "text/plain"),
+}
+
+
+def _get(path: str) -> dict:
+    name, summary, media_type = _PAGES[path]
+    schema = {"type": "object"} if media_type == "application/json" else {"type": "string"}
+    if name == "status":
+        schema = _ref("Status")
+    responses = {"200": {"description": summary, "content": {media_type: {"schema": schema}}}}
+    if name in ("readyz",):
+        responses["503"] = {"description": "Not ready: the model is not loaded."}
+    if name not in ("livez", "readyz", "healthz"):
+        responses["500"] = _error_response(InternalError)
+    return {"operationId": name, "summary": summary, "responses": responses}
+
+
+def _error_response(error: type[HttpError]) -> dict:
+    response = {
+        "description": (error.__doc__ or error.code).strip(),
+        "content": {"application/json": {"schema": _ref("Error")}},
+    }
+    if any(name == b"retry-after" for name, _ in error.headers):
+        response["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+    return response
+
+
+def _ref(schema: str) -> dict:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+_REQUEST_ID = {
+    "name": "X-Request-Id",
+    "in": "header",
+    "description": "Comes back in the answer. Anything but 1 to 128 printable ASCII characters is replaced.",
+    "schema": {"type": "string"},
+}
+
+
+def _headers() -> dict:
+    described = {
+        "X-Request-Id": "The client's id of this request, or one of ours.",
+        "X-Model-Version": "First 12 hex digits of the sha256 of the artifact's manifest.",
+        "X-Variant": "The artifact's variant, as in fp32.",
+        "Retry-After": "Seconds to wait before the next try.",
+    }
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in described.items()}
+
+
+def _schemas() -> dict:
+    return {
+        "Id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH},
+        "PredictRequest": _request_schema(),
+        "Answer": _answer_schema(),
+        "Status": _status_schema(),
+        "Error": _error_schema(),
+    }
+
+
+def _request_schema() -> dict:
+    ids = {"type": "array", "items": _ref("Id")}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "anyOf": [{"required": ["user_id"]}, {"required": ["history"]}],
+        "properties": {
+            "user_id": _ref("Id"),
+            "history": ids
+            | {"maxItems": MAX_HISTORY_IDS, "description": "Item ids, newest last. Wins over user_id."},
+            "k": {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K},
+            "exclude": ids | {"maxItems": MAX_EXCLUDED, "description": "Item ids never to answer."},
+            "seen": {
+                "type": "string",
+                "enum": list(REPEAT_POLICIES),
+                "description": "What happens to seen items; default: the artifact's repeat policy.",
+            },
+        },
+    }
+
+
+def _answer_schema() -> dict:
+    item = _object(item_id=_ref("Id"), score={"type": "number"})
+    text = {"type": "string"}
+    return _object(
+        request_id=text,
+        items={"type": "array", "items": item, "maxItems": MAX_K},
+        model=_object(name=text, variant=text, version={"type": "string", "pattern": "^[0-9a-f]{12}$"}),
+        source={"type": "string", "enum": [source.value for source in Source]},
+        reason={"type": "string", "enum": [reason.value for reason in Reason]},
+        degraded={"type": "boolean", "description": "Whether a fault weakened the answer."},
+    )
+
+
+def _status_schema() -> dict:
+    states = ["up"] + [r.removeprefix("feature_cache_") for r in Reason if r.startswith("feature_cache_")]
+    return _object(
+        artifact={"type": "object"},
+        features=_object(state={"type": "string", "enum": states}),
+        degraded={"type": "boolean"},
+        workers={"type": "integer", "minimum": 1},
+        versions={"type": "object", "additionalProperties": {"type": "string"}},
+    )
+
+
+def _error_schema() -> dict:
+    described = _object(
+        code={"type": "string", "enum": [error.code for error in ERRORS]},
+        message={"type": "string"},
+        field={"type": ["string", "null"], "description": "The part of the request that is wrong."},
+    )
+    return _object(error=described, request_id={"type": "string"})
+
+
+def _object(**properties: dict) -> dict:
+    return {"type": "object", "properties": properties, "required": list(properties)}

@@ -1,0 +1,101 @@
+"""What /predict takes and gives: the request, checked strictly, and the answer."""
+
+import re
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from contracts.encoding import RepeatPolicy
+from contracts.interaction import MAX_ID_LENGTH
+from contracts.reasons import Reason, Source
+from service.errors import InvalidRequest
+
+DEFAULT_K = 10
+MAX_K = 500
+MAX_EXCLUDED = 1000
+MAX_HISTORY_IDS = 1000
+
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_PLACE = re.compile(r"^(?P<problem>.*) - at `\$\.?(?P<field>[^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `(?P<field>.*)`", re.DOTALL)
+
+
+class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /predict. `history` wins when `user_id` comes too."""
+
+    user_id: Id | UnsetType = UNSET
+    history: Annotated[list[Id], Meta(max_length=MAX_HISTORY_IDS)] | UnsetType = UNSET
+    k: Annotated[int, Meta(ge=1, le=MAX_K)] | UnsetType = UNSET
+    exclude: Annotated[list[Id], Meta(max_length=MAX_EXCLUDED)] | UnsetType = UNSET
+    seen: RepeatPolicy | UnsetType = UNSET
+
+
+class Item(msgspec.Struct):
+    item_id: str
+    score: float
+
+
+class Model(msgspec.Struct, frozen=True):
+    name: str
+    variant: str
+    version: str
+
+
+class Answer(msgspec.Struct):
+    """The body of a 200 from POST /predict."""
+
+    request_id: str
+    items: list[Item]
+    model: Model
+    source: Source
+    reason: Reason
+    degraded: bool
+
+
+_DECODER = msgspec.json.Decoder(PredictRequest)
+
+
+def parse_predict(body: bytes) -> PredictRequest:
+    """Check a body. Raises `InvalidRequest` that names the field, what was found and what is allowed."""
+    try:
+        request = _DECODER.decode(body)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from None
+    except UnicodeDecodeError:
+        raise InvalidRequest("the body is not valid UTF-8; expected JSON in UTF-8") from None
+    except msgspec.DecodeError as error:
+        found = "is empty" if not body else f"is not valid JSON: {error}"
+        raise InvalidRequest(f'the body {found}; expected an object such as {{"user_id": "u1"}}') from None
+    if _has_duplicate_keys(body, request):
+        raise InvalidRequest("a key stands twice in the body; expected each key once")
+    if request.user_id is UNSET and request.history is UNSET:
+        raise InvalidRequest("the body has neither user_id nor history; expected one of them", "user_id")
+    return request
+
+
+def _has_duplicate_keys(body: bytes, request: PredictRequest) -> bool:
+    """The decoder silently takes the last of two equal keys.
+
+    But it lets known keys with flat values pass only, so there is one colon outside strings per key.
+    """
+    keys = sum(getattr(request, name) is not UNSET for name in PredictRequest.__struct_fields__)
+    return body.count(b":") != keys and _STRING.sub(b"", body).count(b":") != keys
+
+
+def _explain(problem: str) -> InvalidRequest:
+    """Our words for the decoder's: `Expected `int` <= 500 - at `$.k``."""
+    if place := _PLACE.match(problem):
+        field = place["field"] or None
+        return InvalidRequest(f"{field or 'the body'}: {_lower_first(place['problem'])}", field)
+    if unknown := _UNKNOWN.search(problem):
+        known = ", ".join(PredictRequest.__struct_fields__)
+        name = unknown["field"][:MAX_ID_LENGTH]
+        return InvalidRequest(f"unknown field {name!r}; expected some of {known}", name)
+    return InvalidRequest(f"the body: {_lower_first(problem)}")
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,115 @@
+"""One artifact's graph in onnxruntime: the predictor that serves, and that measures and evaluates."""
+
+import numpy as np
+import onnxruntime as ort
+
+from contracts.artifact import Artifact, Probe, Tensor
+from contracts.encoding import encode_excluded, encode_histories
+from contracts.faults import ArtifactFault
+from contracts.graph import EXCLUDED, HISTORY, ITEMS, SCORES, K, graph_inputs, graph_outputs
+
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-5
+"""How far a replayed score may be from the sealed one: another processor rounds differently."""
+
+_DTYPES = {"tensor(int32)": "int32", "tensor(int64)": "int64", "tensor(float)": "float32"}
+_REMEDY = "Export the run again with `flyweight export`, or promote another artifact."
+
+
+class OnnxPredictor:
+    """Encoded histories -> top-k items of one artifact. Raises `ArtifactFault` on a graph it cannot use."""
+
+    def __init__(self, artifact: Artifact, *, threads: int = 1) -> None:
+        self.artifact = artifact
+        self.items = artifact.manifest.items
+        self.max_history = artifact.manifest.max_history
+        self._session = _open_session(artifact, threads)
+        _check_tensors(artifact, "inputs", self._session.get_inputs(), graph_inputs(self.max_history))
+        _check_tensors(artifact, "outputs", self._session.get_outputs(), graph_outputs())
+
+    def predict(self, history: np.ndarray, excluded: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The best k items for each row, best first.
+
+        history   int32 `[batch, max_history]`, see `contracts.encoding.encode_histories`
+        excluded  int32 `[batch, m]`, see `contracts.encoding.encode_excluded`
+        k         at least 1; more than the catalog holds is cut to it
+
+        Returns items int64 `[batch, k]` and scores float32 `[batch, k]`; -inf marks an excluded item.
+        """
+        count = np.array([min(k, self.items)], dtype=np.int64)
+        items, scores = self._session.run((ITEMS, SCORES), {HISTORY: history, EXCLUDED: excluded, K: count})
+        return items, scores
+
+    def replay_probes(self) -> None:
+        """Ask every sealed probe again: warm-up and self-check in one. Raises `ArtifactFault`."""
+        probes = self.artifact.probes
+        if not probes:
+            return
+        histories = [probe.history for probe in probes]
+        k = max(max(len(probe.items) for probe in probes), 1)
+        items, scores = self.predict(encode_histories(histories, self.max_history), encode_excluded(histories), k)
+        for number, probe in enumerate(probes):
+            count = len(probe.items)
+            found = items[number, :count].tolist()
+            if not _is_same_answer(probe, found, scores[number, :count]):
+                raise ArtifactFault(
+                    f"{self.artifact.path} answers its probe {number} with items {found}, sealed is "
+                    f"{probe.items} (scores within {_RELATIVE:.1%}). {_REMEDY}"
+                )
+
+
+def _open_session(artifact: Artifact, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(
+            str(artifact.model_path), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime has no common base class for its errors
+        raise ArtifactFault(f"{artifact.model_path} is no graph to serve: {error}. {_REMEDY}") from error
+
+
+def _check_tensors(artifact: Artifact, side: str, found: list[ort.NodeArg], expected: list[Tensor]) -> None:
+    """The graph must have the tensors that the contract names, and the manifest must say so too."""
+    shown = [Tensor(arg.name, _DTYPES.get(arg.type, arg.type), list(arg.shape)) for arg in found]
+    sealed = getattr(artifact.manifest, side)
+    if not (_have_same_form(shown, expected) and _have_same_form(sealed, expected)):
+        raise ArtifactFault(
+            f"{artifact.path} has the {side} {_show(shown)}, its manifest says {_show(sealed)}, "
+            f"expected {_show(expected)}. {_REMEDY}"
+        )
+
+
+def _have_same_form(some: list[Tensor], others: list[Tensor]) -> bool:
+    """Same names, types and sizes; how a varying dimension is called does not matter."""
+    return _forms(some) == _forms(others)
+
+
+def _forms(tensors: list[Tensor]) -> dict[str, tuple]:
+    return {
+        tensor.name: (tensor.dtype, [size if isinstance(size, int) else None for size in tensor.shape])
+        for tensor in tensors
+    }
+
+
+def _show(tensors: list[Tensor]) -> str:
+    return ", ".join(f"{t.name} {t.dtype} {t.shape}" for t in tensors) or "none"
+
+
+def _is_same_answer(probe: Probe, items: list[int], scores: np.ndarray) -> bool:
+    """Equal up to the order of items whose scores are within tolerance of each other."""
+    expected = np.asarray(probe.scores, dtype=np.float32)
+    if len(items) != len(probe.items) or not _is_close(scores, expected).all():
+        return False
+    sealed_score = dict(zip(probe.items, expected, strict=True))
+    last = expected[-1] if len(expected) else 0.0  # an item from beyond the cut can only tie with the last
+    return len(set(items)) == len(items) and all(
+        item == sealed or _is_close(score, sealed_score.get(item, last))
+        for item, sealed, score in zip(items, probe.items, scores, strict=True)
+    )
+
+
+def _is_close(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    return np.isclose(found, expected, rtol=_RELATIVE, atol=_ABSOLUTE)

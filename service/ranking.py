@@ -1,0 +1,73 @@
+"""The one way from histories to answers, for the service, measuring, evaluation and batch alike."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from contracts.encoding import (
+    RepeatPolicy,
+    encode_excluded,
+    encode_histories,
+    excluded_by_policy,
+    repeats_in_front,
+)
+
+
+class Predictor(Protocol):
+    """What `rank` needs of a model; see `service.predictor.OnnxPredictor`."""
+
+    max_history: int
+
+    def predict(self, history: np.ndarray, excluded: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question: item indices newest last, how many items, and which ones never."""
+
+    history: Sequence[int]
+    k: int
+    excluded: Collection[int] = ()
+    policy: RepeatPolicy = "mask"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Item indices, best first, with their scores. Shorter than k only when fewer items remain."""
+
+    items: list[int]
+    scores: list[float]
+
+
+def rank(predictor: Predictor, queries: Sequence[Query]) -> list[Ranking]:
+    """Answer all queries with one call of the model. What shares the batch never changes an answer."""
+    if not queries:
+        return []
+    items, scores = predictor.predict(
+        encode_histories([query.history for query in queries], predictor.max_history),
+        encode_excluded([_excluded(query) for query in queries]),
+        max(query.k for query in queries),
+    )
+    return [_cut(query, row, row_scores) for query, row, row_scores in zip(queries, items, scores, strict=True)]
+
+
+def _excluded(query: Query) -> Collection[int]:
+    by_policy = excluded_by_policy(query.history, query.policy)
+    return {*by_policy, *query.excluded}
+
+
+def _cut(query: Query, items: np.ndarray, scores: np.ndarray) -> Ranking:
+    """The first k of a row that were not excluded, behind the seen items where the policy is `first`."""
+    answers = np.isfinite(scores)
+    ranking = Ranking(items[answers][: query.k].tolist(), scores[answers][: query.k].tolist())
+    return _put_repeats_in_front(query, ranking) if query.policy == "first" else ranking
+
+
+def _put_repeats_in_front(query: Query, behind: Ranking) -> Ranking:
+    """Seen items have no score of the model here: theirs go down in steps of one to just above its best."""
+    front = [item for item in repeats_in_front(query.history) if item not in query.excluded]
+    best = behind.scores[0] if behind.scores else 0.0
+    steps = [best + len(front) - place for place in range(len(front))]
+    return Ranking((front + behind.items)[: query.k], (steps + behind.scores)[: query.k])

@@ -1,0 +1,119 @@
+"""The use case: from checked requests to recommendations that say why they are what they are."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from msgspec import UNSET
+
+from contracts.reasons import Reason, Source
+from service import telemetry
+from service.feature_cache import FeatureCache, Reading
+from service.prediction import DEFAULT_K, Item, PredictRequest
+from service.ranking import Query, Ranking, rank
+from service.rollout import Rollout, Serving
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    items: list[Item]
+    serving: Serving
+    source: Source
+    reason: Reason
+
+
+class Recommender:
+    """Answers a batch of requests with one reading of features and one call of the model."""
+
+    def __init__(self, rollout: Rollout, features: FeatureCache) -> None:
+        self._rollout = rollout
+        self._features = features
+        self._failed: Serving | None = None
+
+    async def recommend(self, requests: list[PredictRequest]) -> list[Recommendation]:
+        """One recommendation for each request, in order. Never fails for a fault that can be bridged."""
+        started = perf_counter()
+        readings = await self._read(requests)
+        started = telemetry.count_stage("features", started)
+        serving = self._rollout.current  # one artifact for the whole batch
+        looked_up = [_look_up(serving, reading) for reading in readings]
+        queries = [_query(serving, r, history) for r, (history, _) in zip(requests, looked_up, strict=True)]
+        started = telemetry.count_stage("encode", started)
+        answers = self._rank(serving, queries, [reason for _, reason in looked_up])
+        started = telemetry.count_stage("predict", started)
+        recommendations = [_name_items(serving, *answer) for answer in answers]
+        telemetry.count_stage("decode", started)
+        return recommendations
+
+    async def _read(self, requests: list[PredictRequest]) -> list[Reading | list[str]]:
+        """What is known of each asker: the history that came with the request, or the feature cache's."""
+        users = [request.user_id for request in requests if request.history is UNSET]
+        readings = iter(await self._features.read(users) if users else ())
+        return [next(readings) if r.history is UNSET else r.history for r in requests]
+
+    def _rank(
+        self, serving: Serving, queries: list[Query], reasons: list[Reason]
+    ) -> list[tuple[Ranking, Source, Reason]]:
+        """Ask the model where it can answer, and the popular list for the rest."""
+        asks_model = [_suits_model(serving, reason) for reason in reasons]
+        try:
+            ranked = iter(rank(serving.predictor, _chosen(queries, asks_model)))
+        except Exception:  # whatever the engine raises, the popular list bridges it
+            self._complain(serving)
+            reasons = [Reason.MODEL_UNAVAILABLE if a else r for a, r in zip(asks_model, reasons, strict=True)]
+            asks_model = [False] * len(queries)
+            ranked = iter(())
+        popular = iter(rank(serving.popular, _chosen(queries, [not asks for asks in asks_model])))
+        return [
+            (next(ranked), Source.MODEL, reason) if asks else (next(popular), Source.POPULAR, reason)
+            for asks, reason in zip(asks_model, reasons, strict=True)
+        ]
+
+    def _complain(self, serving: Serving) -> None:
+        """Log once per artifact: under load the log would else fill the disk."""
+        if serving is not self._failed:
+            self._failed = serving
+            _LOG.exception("%s fails at run time; the popular list answers", serving.artifact.path)
+
+
+def _look_up(serving: Serving, reading: Reading | list[str]) -> tuple[Sequence[int], Reason]:
+    """The history as item indices, and what that allows."""
+    if isinstance(reading, Reason):
+        return (), reading
+    if reading is None or len(reading) == 0:
+        return (), Reason.COLD_USER
+    if isinstance(reading, np.ndarray):
+        indices = serving.catalog.indices_of_numbers(reading).tolist()
+    else:
+        indices = serving.catalog.indices_of_ids(reading)
+    telemetry.count_unknown_items(len(reading) - len(indices))
+    return indices, Reason.OK if indices else Reason.UNKNOWN_ITEMS
+
+
+def _query(serving: Serving, request: PredictRequest, history: Sequence[int]) -> Query:
+    return Query(
+        history,
+        DEFAULT_K if request.k is UNSET else request.k,
+        () if request.exclude is UNSET else serving.catalog.indices_of_ids(request.exclude),
+        serving.repeat_policy if request.seen is UNSET else request.seen,
+    )
+
+
+def _suits_model(serving: Serving, reason: Reason) -> bool:
+    return reason is Reason.OK or not (serving.needs_history or reason.degraded)
+
+
+def _chosen(queries: list[Query], marks: list[bool]) -> list[Query]:
+    return [query for query, marked in zip(queries, marks, strict=True) if marked]
+
+
+def _name_items(serving: Serving, ranking: Ranking, source: Source, reason: Reason) -> Recommendation:
+    if source is not Source.MODEL:
+        telemetry.count_fallback(reason)
+    ids = serving.catalog.item_ids
+    items = [Item(ids[item], score) for item, score in zip(ranking.items, ranking.scores, strict=True)]
+    return Recommendation(items, serving, source, reason)

@@ -1,0 +1,112 @@
+"""Which artifact serves: loaded once, checked, and exchanged when another is promoted."""
+
+import asyncio
+import gc
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from contracts.artifact import Artifact, open_artifact
+from contracts.encoding import Catalog, RepeatPolicy
+from contracts.faults import ArtifactFault
+from contracts.pointer import POINTER, read_pointer
+from contracts.sections import Paths
+from service import telemetry
+from service.popular import PopularList
+from service.prediction import Model
+from service.predictor import OnnxPredictor
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """One artifact, loaded and warm."""
+
+    artifact: Artifact
+    predictor: OnnxPredictor
+    catalog: Catalog
+    popular: PopularList
+
+    @property
+    def repeat_policy(self) -> RepeatPolicy:
+        return self.artifact.manifest.repeat_policy
+
+    @cached_property
+    def needs_history(self) -> bool:
+        """A popularity model is as good for a cold user as for anyone."""
+        return self.artifact.manifest.rung != "popularity"
+
+    @cached_property
+    def model(self) -> Model:
+        manifest = self.artifact.manifest
+        return Model(manifest.rung, manifest.variant, self.artifact.version)
+
+
+def promoted_path(paths: Paths) -> Path:
+    """The promoted artifact under `artifacts/`, or under `bundle/` where nothing was ever promoted here.
+
+    A bento holds no `artifacts/`: it carries what `promote` put into the bundle. Raises `ArtifactFault`.
+    """
+    path = read_pointer(paths.artifacts) or read_pointer(paths.bundle)
+    if path is None:
+        raise ArtifactFault(
+            f"nothing is promoted: neither {paths.artifacts / POINTER} nor {paths.bundle / POINTER} exists. "
+            "Run `flyweight train --all`, `export --all`, `measure` and `promote` first, or `make demo`."
+        )
+    return path
+
+
+def load(path: Path) -> Serving:
+    """Open, verify and warm up an artifact. Raises `ArtifactFault`."""
+    artifact = open_artifact(path)
+    predictor = OnnxPredictor(artifact)
+    predictor.replay_probes()
+    return Serving(artifact, predictor, artifact.catalog, PopularList(artifact.popular))
+
+
+class Rollout:
+    """The artifact that serves in this worker. `current` is replaced in one step, between two batches."""
+
+    def __init__(self, paths: Paths, *, check_ms: int) -> None:
+        self._paths = paths
+        self._check_seconds = check_ms / 1000
+        self._considered: Path | None = None
+        self.current: Serving | None = None
+
+    def boot(self) -> None:
+        """Load what is promoted. Raises `ArtifactFault`: without an artifact there is nothing to serve."""
+        self._considered = promoted_path(self._paths)
+        self._put(load(self._considered))
+
+    async def follow(self) -> None:
+        """Look at the pointer for ever, and serve what it names once that has proved to work."""
+        while True:
+            await asyncio.sleep(self._check_seconds)
+            await self.check()
+
+    async def check(self) -> None:
+        """Look once. A promoted artifact that does not load is refused, and the current one serves on."""
+        try:
+            path = promoted_path(self._paths)
+        except ArtifactFault:
+            return  # the pointer was taken away: nothing else is promoted, so nothing changes
+        if path == self._considered:
+            return
+        self._considered = path  # whether it works or not, it is tried once
+        try:
+            self._put(await asyncio.to_thread(load, path))
+        except Exception as error:
+            telemetry.count_refused_promotion()
+            _LOG.error("promotion refused, %s serves on: %s", self.current.artifact.path, error)
+
+    def _put(self, serving: Serving) -> None:
+        before, self.current = self.current, serving
+        if before is not None:
+            _LOG.info("%s serves instead of %s", serving.artifact.path, before.artifact.path)
+            telemetry.show_model(before.model, serves=False)
+        telemetry.show_model(serving.model, serves=True)
+        # What is loaded stays: the collector need not walk over it again, which would hold up requests
+        # for tens of milliseconds each time.
+        gc.freeze()

@@ -1,0 +1,90 @@
+"""`flyweight serve`: BentoML's server as a child that ends with us, and ends whole."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from contracts.artifact import open_artifact
+from contracts.settings import CONFIG_VARIABLE, SHORT_VARIABLES, Settings, setting_keys, variable_of
+from service.lifetime import child_of
+from service.rollout import promoted_path
+
+_ROOT = Path(__file__).resolve().parent.parent
+_STOP_SECONDS = 30
+_SECTIONS = ("paths", "service", "features")
+
+
+def serve(settings: Settings) -> int:
+    """Serve in the foreground until SIGTERM or Ctrl-C; return the exit code of the verb.
+
+    Raises `ArtifactFault` when nothing that can be served is promoted.
+    """
+    artifact = open_artifact(promoted_path(settings.paths))
+    place = f"http://{settings.service.host}:{settings.service.port}"
+    print(f"flyweight: {artifact.name} {artifact.version} on {place} (Ctrl-C stops)", flush=True)
+    command = [sys.executable, "-m", "bentoml", "serve", "service:Flyweight", "--working-dir", str(_ROOT)]
+    server = subprocess.Popen(
+        command,
+        env=server_environment(settings, os.environ),
+        start_new_session=True,  # a Ctrl-C reaches it once, through us
+        preexec_fn=partial(child_of, os.getpid()),
+    )
+    return _wait(server)
+
+
+def server_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which the server reads exactly these settings, wherever they came from."""
+    kept = {name: value for name, value in environ.items() if name not in SHORT_VARIABLES}
+    told = {
+        variable_of((section, key)): _as_text(getattr(getattr(settings, section), field.name))
+        for (section, key), field in setting_keys().items()
+        if section in _SECTIONS
+    }
+    home = environ.get("BENTOML_HOME") or str(settings.paths.state / "bentoml")
+    Path(home).mkdir(parents=True, exist_ok=True)
+    told[CONFIG_VARIABLE] = os.devnull  # a file read there again could only differ
+    return {**kept, **told, "BENTOML_HOME": home, "BENTOML_DO_NOT_TRACK": "True"}
+
+
+def _as_text(value: object) -> str:
+    return str(value) if isinstance(value, str | Path) else msgspec.json.encode(value).decode()
+
+
+class _Stop:
+    """Passes the first SIGTERM or Ctrl-C on; a second one, or too long a wait, kills."""
+
+    def __init__(self, server: subprocess.Popen) -> None:
+        self._server = server
+        self.asked = False
+
+    def pass_on(self, number: int, frame: object) -> None:
+        if self.asked:
+            self.kill()
+        else:
+            self.asked = True
+            self._server.send_signal(number)
+            signal.alarm(_STOP_SECONDS)
+
+    def kill(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._server.pid, signal.SIGKILL)  # its workers and its Redis die with it
+
+
+def _wait(server: subprocess.Popen) -> int:
+    """0 when the server ended because it was asked to, 2 when it refused to start, else 4."""
+    stop = _Stop(server)
+    signal.signal(signal.SIGTERM, stop.pass_on)
+    signal.signal(signal.SIGINT, stop.pass_on)
+    signal.signal(signal.SIGALRM, stop.kill)
+    code = server.wait()
+    signal.alarm(0)
+    if stop.asked:
+        return 0
+    return code if code == 2 else 4

@@ -1,0 +1,47 @@
+"""A small sealed artifact: three items, a graph of a few bytes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.artifact import Artifact, Manifest, Probe, seal
+from contracts.encoding import Catalog
+from contracts.graph import graph_inputs, graph_outputs
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Path:
+    return tmp_path / "artifacts"
+
+
+@pytest.fixture
+def seal_one(artifacts: Path) -> Callable[..., Artifact]:
+    """Seal an artifact of a rung and a variant whose graph is `model`."""
+
+    def seal_small(rung: str = "popularity", variant: str = "fp32", model: bytes = b"graph") -> Artifact:
+        manifest = Manifest(
+            schema_version=1,
+            rung=rung,
+            variant=variant,
+            run="run-1",
+            items=3,
+            max_history=5,
+            repeat_policy="mask",
+            opset=20,
+            inputs=graph_inputs(5),
+            outputs=graph_outputs(),
+            training=None,
+        )
+        catalog = Catalog(["a", "b", "c"], np.array([4, 0, 9]), ["Apple", "", "Cherry"])
+        return seal(
+            artifacts,
+            manifest,
+            catalog,
+            np.array([2, 0, 1]),
+            write_model=lambda path: path.write_bytes(model) and None,
+            make_probes=lambda path: [Probe([0], [2, 1], [0.5, float(len(path.read_bytes()))])],
+        )
+
+    return seal_small

@@ -1,0 +1,143 @@
+"""Each rule decides as written, on planted figures."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, SealedFile
+from contracts.faults import UsageFault
+from contracts.pointer import read_pointer
+from contracts.sections import Promotion
+from export.evaluation import Estimate, Evaluation
+from export.footprint import Footprint
+from export.latency import Latency
+from export.measuring import Candidate, Comparison, Machine, Measured
+from export.promotion import decide, promote, read_record, rollback
+
+RULE = Promotion(min_improvement=0.0, max_degradation=2.0)
+
+
+def candidate(
+    folder: Path,
+    rung: str,
+    ndcg: float,
+    p50_ms: float,
+    *,
+    gain: tuple[float, float] = (0.01, 0.03),
+    spread_ms: float = 0.0,
+    size_bytes: int = 1_000_000,
+) -> Candidate:
+    """A measured artifact; `gain` is the interval of its difference to popularity."""
+    manifest = Manifest(
+        SCHEMA_VERSION, rung, "fp32", "run", 100, 50, "mask", 20, [], [], None,
+        {"model.onnx": SealedFile("0" * 64, size_bytes)},
+    )  # fmt: skip
+    place = folder / f"{rung}-fp32-0"
+    place.mkdir(parents=True)
+    (place / "manifest.json").write_bytes(b"")
+    quality = Evaluation("time-split", "mask", 100, 0, {"NDCG@10": Estimate(ndcg, ndcg, ndcg)}, {})
+    against = Comparison("popularity:fp32", "0", Estimate(sum(gain) / 2, *gain))
+    latency = Latency(1, p50_ms, 2 * p50_ms, p50_ms - spread_ms, p50_ms + spread_ms)
+    measured = Measured(
+        "run", "0", Machine("m", "cpu", 2, 1), "NDCG@10", quality, against, against, [latency], size_bytes,
+        Footprint(10, 10),
+    )  # fmt: skip
+    return Candidate(Artifact(place, manifest, f"{rung}-version"), measured)
+
+
+def test_of_two_that_are_good_enough_the_faster_one_wins(tmp_path):
+    decision = decide(
+        [
+            candidate(tmp_path, "popularity", 0.050, 0.01),
+            candidate(tmp_path, "item-to-item", 0.099, 0.10),
+            candidate(tmp_path, "sasrec", 0.100, 1.00),
+        ],
+        RULE,
+    )
+    assert decision.winner == "item-to-item:fp32"
+    assert "gives up 1.0 % against the best, sasrec:fp32" in decision.reason
+    assert "10.0 times as long" in decision.reason
+
+
+def test_a_cheaper_one_that_gives_up_too_much_is_refused(tmp_path):
+    decision = decide(
+        [
+            candidate(tmp_path, "popularity", 0.050, 0.01),
+            candidate(tmp_path, "item-to-item", 0.097, 0.10),
+            candidate(tmp_path, "sasrec", 0.100, 1.00),
+        ],
+        RULE,
+    )
+    assert decision.winner == "sasrec:fp32"
+    refused = next(v for v in decision.verdicts if v.name == "item-to-item:fp32")
+    assert refused.why == "refused: 3.0 % below the best, 2 % is allowed"
+
+
+def test_a_gain_that_may_be_chance_is_no_improvement_and_popularity_ships(tmp_path):
+    decision = decide(
+        [
+            candidate(tmp_path, "popularity", 0.050, 0.01),
+            candidate(tmp_path, "sasrec", 0.060, 1.00, gain=(-0.001, 0.021)),
+        ],
+        RULE,
+    )
+    assert decision.winner == "popularity:fp32"
+    assert "nothing measured beats it with confidence" in decision.reason
+
+
+def test_min_improvement_is_percent_of_the_baseline(tmp_path):
+    rivals = [
+        candidate(tmp_path, "popularity", 0.050, 0.01),
+        candidate(tmp_path, "sasrec", 0.060, 1.00, gain=(0.004, 0.016)),
+    ]
+    assert decide(rivals, Promotion(min_improvement=7.9)).winner == "sasrec:fp32"  # 0.00395 is asked for
+    assert decide(rivals, Promotion(min_improvement=8.0)).winner == "popularity:fp32"  # 0.00400
+
+
+def test_popularity_within_the_allowed_loss_is_itself_good_enough_and_cheapest(tmp_path):
+    decision = decide(
+        [
+            candidate(tmp_path, "popularity", 0.099, 0.01),
+            candidate(tmp_path, "sasrec", 0.100, 1.00, gain=(0.0005, 0.0015)),
+        ],
+        RULE,
+    )
+    assert decision.winner == "popularity:fp32"
+    assert "ships: the cheapest of 2 good enough" in decision.reason
+
+
+def test_latencies_inside_the_spread_are_a_tie_and_the_smaller_wins(tmp_path):
+    decision = decide(
+        [
+            candidate(tmp_path, "popularity", 0.050, 0.01),
+            candidate(tmp_path, "item-to-item", 0.100, 0.50, spread_ms=0.1, size_bytes=9_000_000),
+            candidate(tmp_path, "sasrec", 0.100, 0.55, spread_ms=0.1, size_bytes=3_000_000),
+        ],
+        RULE,
+    )
+    assert decision.winner == "sasrec:fp32"
+
+
+def test_asked_about_one_artifact_only_that_one_is_judged(tmp_path):
+    rivals = [
+        candidate(tmp_path, "popularity", 0.050, 0.01),
+        candidate(tmp_path, "item-to-item", 0.090, 0.10),
+        candidate(tmp_path, "sasrec", 0.100, 1.00),
+    ]
+    assert decide(rivals, RULE, rivals[2].artifact).winner == "sasrec:fp32"
+    assert decide(rivals, RULE, rivals[1].artifact).winner is None
+
+
+def test_promotions_are_recorded_and_rollback_goes_back_one_by_one(tmp_path):
+    first, second = (candidate(tmp_path, rung, 0.1, 1).artifact for rung in ("popularity", "sasrec"))
+    promote(tmp_path, first, "the only one")
+    entry = promote(tmp_path, second, "better", forced=True)
+    assert (entry.action, entry.previous) == ("forced", first.path.name)
+    assert read_pointer(tmp_path) == second.path
+    assert [e.artifact for e in read_record(tmp_path)] == [first.path.name, second.path.name]
+
+
+def test_rollback_without_a_promotion_before_says_so(tmp_path):
+    promote(tmp_path, candidate(tmp_path, "popularity", 0.1, 1).artifact, "the only one")
+    with pytest.raises(UsageFault, match="nothing to roll back to"):
+        rollback(tmp_path)

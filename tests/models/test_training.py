@@ -1,0 +1,198 @@
+import msgspec
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from contracts.faults import Fault, UsageFault
+from contracts.sections import ItemToItem, Paths, Popularity, Sasrec, Settings, Training
+from models.ladder import RUNGS
+from models.questions import holdout_questions
+from models.sample import write_sample
+from models.split import make_split, open_split
+from models.training import CHECKPOINT, MODEL, RUN, earlier_part, find_runs, newest_run, train
+from models.validating import Validation
+
+
+def quick_settings(runs, **sasrec) -> Settings:
+    return Settings(
+        paths=Paths(runs=runs),
+        training=Training(max_history=10, threads=1),
+        popularity=Popularity(half_lives_days=(7.0, 365.0)),
+        item_to_item=ItemToItem(neighbours=5, windows=(1, 5), decays=(0.3, 0.85)),
+        sasrec=Sasrec(**({"dimension": 8, "layers": 1, "heads": 1, "epochs": 3} | sasrec)),
+    )
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory, sample_folder):
+    return make_split(sample_folder, tmp_path_factory.mktemp("split") / "cut", Settings())
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_run_gives_back_a_model_that_scores_the_catalog(tmp_path, split, rung):
+    run = train(split, rung, quick_settings(tmp_path))
+    scores = run.model().scores(np.array([[-1] * 8 + [0, 1]], dtype=np.int32))
+    assert scores.shape == (1, split.catalog_size) and np.isfinite(scores).all()
+    assert run.popularity().shape == (split.catalog_size,) and run.popularity().max() == 1
+    assert run.description.validation["NDCG@10"] > 0
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_training_needs_no_holdout(tmp_path, sample_folder, rung):
+    split = make_split(sample_folder, tmp_path / "cut", Settings())
+    (split.folder / "holdout.parquet").unlink()
+    assert train(open_split(split.folder), rung, quick_settings(tmp_path / "runs")).model().rung == rung
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_equal_seeds_give_equal_bytes(tmp_path, split, rung):
+    one, two = (train(split, rung, quick_settings(tmp_path / name)) for name in ("one", "two"))
+    assert (one.folder / MODEL).read_bytes() == (two.folder / MODEL).read_bytes()
+
+
+def test_another_seed_gives_another_network(tmp_path, split):
+    settings = quick_settings(tmp_path)
+    other = msgspec.structs.replace(settings, training=Training(max_history=10, threads=1, seed=2))
+    one, two = train(split, "sasrec", settings), train(split, "sasrec", other)
+    assert one.folder != two.folder
+    assert (one.folder / MODEL).read_bytes() != (two.folder / MODEL).read_bytes()
+
+
+@pytest.mark.parametrize("negatives", [0, 16])
+@pytest.mark.parametrize("interrupted_in", ["sasrec: epoch 1", "sasrec: epoch 3"])
+def test_interrupted_training_ends_with_the_numbers_of_an_uninterrupted_one(
+    tmp_path, split, interrupted_in, negatives
+):
+    def interrupt(task, done, total):
+        if task == interrupted_in:
+            raise KeyboardInterrupt
+
+    whole = train(split, "sasrec", quick_settings(tmp_path / "whole", negatives=negatives))
+    settings = quick_settings(tmp_path / "parts", negatives=negatives)
+    with pytest.raises(KeyboardInterrupt):
+        train(split, "sasrec", settings, interrupt)
+    assert find_runs(settings.paths.runs) == []
+    asked = []
+    resumed = train(split, "sasrec", settings, lambda task, done, total: asked.append(task))
+    assert [task for task in dict.fromkeys(asked) if task < interrupted_in and "epoch" in task] == []
+    assert resumed.description.epochs == whole.description.epochs
+    assert (resumed.folder / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
+
+
+def test_training_stops_when_the_validation_part_has_not_improved_for_so_long(tmp_path, split):
+    run = train(split, "sasrec", quick_settings(tmp_path, epochs=60, patience=2, learning_rate=0.03))
+    epochs = run.description.epochs
+    assert len(epochs) < 60
+    assert int(np.argmax(epochs)) == len(epochs) - 1 - 2 == run.description.chosen["epoch"] - 1
+    assert run.description.validation["NDCG@10"] == pytest.approx(max(epochs))
+
+
+def test_finished_run_is_returned_as_it_is(tmp_path, split):
+    first = train(split, "sasrec", quick_settings(tmp_path))
+    again = train(split, "sasrec", quick_settings(tmp_path))
+    assert not first.reused and again.reused
+    assert again.description == first.description
+    assert not (first.folder / CHECKPOINT).exists()
+
+
+def test_setting_of_another_rung_leaves_a_run_valid(tmp_path, split):
+    settings = quick_settings(tmp_path)
+    train(split, "popularity", settings)
+    other = msgspec.structs.replace(settings, sasrec=Sasrec(dimension=16))
+    assert train(split, "popularity", other).reused
+    shorter = msgspec.structs.replace(settings, popularity=Popularity(half_lives_days=(1.0,)))
+    assert not train(split, "popularity", shorter).reused
+
+
+def test_run_says_what_it_was_made_of(tmp_path, split):
+    described = train(split, "item-to-item", quick_settings(tmp_path)).description
+    assert described.split_sha256 == split.description.sha256
+    assert described.log_sha256 == split.description.log_sha256
+    assert described.settings["item-to-item"]["windows"] == [1, 5]
+    assert set(described.chosen) == {"half-life-days", "window", "idf", "decay", "popularity"}
+    assert "torch" in described.libraries
+
+
+def test_split_inside_the_runs_is_named_relative_to_them(tmp_path, sample_folder):
+    inside = make_split(sample_folder, tmp_path / "splits" / "a", Settings())
+    run = train(inside, "popularity", quick_settings(tmp_path))
+    assert run.description.split == "splits/a"
+    assert run.split_folder() == inside.folder
+
+
+def test_newest_run_of_a_rung_is_the_one_trained_last(tmp_path, split):
+    settings = quick_settings(tmp_path)
+    train(split, "popularity", settings)
+    other = msgspec.structs.replace(settings, popularity=Popularity(half_lives_days=(1.0,)))
+    last = train(split, "popularity", other)
+    train(split, "item-to-item", settings)
+    assert newest_run(tmp_path, "popularity").folder == last.folder
+
+
+def test_missing_run_names_the_command_that_makes_it(tmp_path):
+    with pytest.raises(UsageFault, match="flyweight train --rung sasrec"):
+        newest_run(tmp_path, "sasrec")
+
+
+def test_unknown_rung_is_refused_with_those_there_are(tmp_path, split):
+    with pytest.raises(UsageFault, match="popularity, item-to-item, sasrec"):
+        train(split, "markov", quick_settings(tmp_path))
+
+
+def test_damaged_run_is_refused_with_the_remedy(tmp_path, split):
+    run = train(split, "popularity", quick_settings(tmp_path))
+    (run.folder / RUN).write_text("{")
+    with pytest.raises(UsageFault, match=r"is damaged.*Remove .* and run `flyweight train` again"):
+        find_runs(tmp_path)
+
+
+def test_learning_rate_that_diverges_is_named(tmp_path, split):
+    with pytest.raises(Fault, match="Lower \\[sasrec\\] learning-rate"):
+        train(split, "sasrec", quick_settings(tmp_path, learning_rate=1e30))
+
+
+def test_counting_models_are_tuned_as_far_from_their_end_as_the_holdout_will_be(split):
+    delay = split.description.holdout_cutoff - split.description.validation_cutoff
+    earlier = earlier_part(split)
+    assert 0 < len(earlier) < len(split.train)
+    assert earlier.times.max() <= split.description.validation_cutoff - delay
+
+
+def test_leave_one_out_tunes_on_the_whole_training_part(tmp_path, sample_folder):
+    settings = msgspec.convert({"split": {"protocol": "leave-one-out"}}, Settings)
+    split = make_split(sample_folder, tmp_path / "cut", settings)
+    assert len(earlier_part(split)) == len(split.train)
+
+
+@pytest.fixture(scope="module")
+def quality(tmp_path_factory):
+    """NDCG@10 on the holdout for each rung, on a log with so much signal."""
+
+    def measure(signal) -> dict[str, float]:
+        folder = tmp_path_factory.mktemp("world")
+        write_sample(folder / "log", users=300, items=60, interactions=6_000, seed=5, signal=signal)
+        settings = quick_settings(folder / "runs", dimension=32, epochs=12, learning_rate=0.01)
+        split = make_split(folder / "log", folder / "cut", settings)
+        asked = holdout_questions(split)
+        holdout = Validation(asked.histories, asked.next_items(), split.catalog_size, max_history=10)
+        return {rung: holdout.ndcg_at_10(train(split, rung, settings).model().scores) for rung in RUNGS}
+
+    return measure
+
+
+def test_planted_signal_lets_the_learners_beat_popularity_clearly(quality):
+    ndcg = quality(signal=0.9)
+    assert ndcg["item-to-item"] > 1.5 * ndcg["popularity"]
+    assert ndcg["sasrec"] > 1.5 * ndcg["popularity"]
+
+
+def test_pure_noise_gives_nobody_an_edge_over_popularity(quality):
+    ndcg = quality(signal=0.0)
+    assert ndcg["item-to-item"] < 1.1 * ndcg["popularity"]
+    assert ndcg["sasrec"] < 1.1 * ndcg["popularity"]
+
+
+def test_arrays_of_every_run_are_plain_safetensors(tmp_path, split):
+    for rung in RUNGS:
+        arrays = load_file(train(split, rung, quick_settings(tmp_path)).folder / MODEL)
+        assert {array.dtype for array in arrays.values()} <= {np.dtype("float32"), np.dtype("int32")}

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from models.validating import Validation
+
+
+def scores_always(*row):
+    return lambda encoded: np.tile(np.array(row, dtype=np.float32), (len(encoded), 1))
+
+
+def ndcg(scores, history, target):
+    return Validation([np.array(history)], [target], len(scores), max_history=3).ndcg_at_10(scores_always(*scores))
+
+
+def test_target_at_rank_three_gains_one_over_log2_of_four():
+    assert ndcg([4, 3, 2, 1], history=[], target=2) == pytest.approx(1 / np.log2(3 + 1))
+
+
+def test_seen_items_make_room_for_the_target():
+    assert ndcg([4, 3, 2, 1], history=[0], target=2) == pytest.approx(1 / np.log2(2 + 1))
+
+
+def test_item_seen_before_the_encoded_history_begins_is_masked_too():
+    assert ndcg([5, 4, 3, 2, 1], history=[0, 2, 3, 4], target=1) == 1.0
+
+
+def test_target_that_was_seen_is_a_miss():
+    assert ndcg([4, 3, 2, 1], history=[2], target=2) == 0.0
+
+
+def test_target_outside_the_catalog_is_a_miss():
+    assert ndcg([4, 3, 2, 1], history=[0], target=4) == 0.0
+
+
+def test_equal_scores_count_against_the_target():
+    assert ndcg([1, 1, 1, 0], history=[], target=0) == pytest.approx(1 / np.log2(3 + 1))
+
+
+def test_rank_eleven_gains_nothing():
+    assert ndcg(range(12, 0, -1), history=[], target=10) == 0.0
+    assert ndcg(range(12, 0, -1), history=[], target=9) == pytest.approx(1 / np.log2(10 + 1))
+
+
+def test_history_is_encoded_without_items_outside_the_catalog():
+    asked = []
+    validation = Validation([np.array([1, 9, 0, 7])], [2], items=3, max_history=3)
+    validation.ndcg_at_10(lambda encoded: asked.append(encoded) or np.zeros((len(encoded), 3), np.float32))
+    assert asked[0].tolist() == [[-1, 1, 0]]
+
+
+def test_no_questions_give_zero():
+    assert Validation([], [], items=3, max_history=2).ndcg_at_10(scores_always(1, 2, 3)) == 0.0
+
+
+def test_many_questions_are_thinned_to_the_same_ten_thousand():
+    histories = [np.array([i % 5]) for i in range(10_050)]
+    first, second = (Validation(histories, range(10_050), 20_000, 2) for _ in range(2))
+    assert len(first) == 10_000
+    np.testing.assert_array_equal(first.targets, second.targets)

@@ -1,0 +1,155 @@
+"""One behaviour suite for every feature cache, and what only a real Redis can do: be away."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.reasons import Reason
+from service.embedded_redis import embedded_redis
+from service.feature_cache import (
+    MARKER_KEY,
+    FeatureCache,
+    InMemoryFeatureCache,
+    RedisFeatureCache,
+    connect,
+    key_of,
+    pack,
+    unpack,
+    write_histories,
+)
+
+Histories = dict[str, np.ndarray]
+
+
+def in_memory(histories: Histories | None, url: str) -> FeatureCache:
+    return InMemoryFeatureCache(histories)
+
+
+def in_redis(histories: Histories | None, url: str) -> FeatureCache:
+    with connect(url) as redis:
+        redis.flushall()
+        if histories is not None:
+            write_histories(redis, histories.items(), ttl_seconds=60)
+    return RedisFeatureCache(url, timeout_ms=2000)
+
+
+@pytest.fixture(params=[in_memory, in_redis])
+def filled_with(request: pytest.FixtureRequest, redis_url: str) -> Callable[[Histories | None], FeatureCache]:
+    return lambda histories: request.param(histories, redis_url)
+
+
+def read(cache: FeatureCache, *users: str) -> list:
+    async def once() -> list:
+        readings = await cache.read(users)
+        await cache.close()
+        return [r.tolist() if isinstance(r, np.ndarray) else r for r in readings]
+
+    return asyncio.run(once())
+
+
+def fault(cache: FeatureCache) -> Reason | None:
+    async def once() -> Reason | None:
+        found = await cache.fault()
+        await cache.close()
+        return found
+
+    return asyncio.run(once())
+
+
+def test_histories_come_in_the_order_asked(filled_with) -> None:
+    cache = filled_with({"a": np.array([1, 2]), "ü": np.array([70_000, 3])})
+    assert read(cache, "ü", "a", "ü") == [[70_000, 3], [1, 2], [70_000, 3]]
+
+
+def test_absent_user_is_unknown(filled_with) -> None:
+    assert read(filled_with({"a": np.array([1])}), "b", "a") == [None, [1]]
+
+
+def test_user_without_interactions_has_an_empty_history(filled_with) -> None:
+    assert read(filled_with({"a": np.array([], dtype=np.int64)}), "a") == [[]]
+
+
+def test_cache_that_was_never_filled_says_so(filled_with) -> None:
+    assert read(filled_with(None), "a", "b") == [Reason.FEATURE_CACHE_EMPTY] * 2
+    assert fault(filled_with(None)) is Reason.FEATURE_CACHE_EMPTY
+
+
+def test_filled_cache_has_no_fault(filled_with) -> None:
+    assert fault(filled_with({})) is None
+
+
+@pytest.mark.parametrize("highest", [0, 255, 256, 65_536, 2**24, 2**32 - 1])
+def test_packed_numbers_come_back(highest: int) -> None:
+    numbers = np.array([0, highest, highest // 2], dtype=np.uint32)
+    assert unpack(pack(numbers)).tolist() == numbers.tolist()
+
+
+def test_packing_is_little_endian_with_the_newest_last() -> None:
+    assert pack(np.array([1, 0x0203])) == bytes((1, 2, 1, 0, 3, 2))
+
+
+@pytest.mark.parametrize("value", [b"", b"\x01", b"\x02\x01\x05", b"\x01\x05\x05", b"\x01\x02\x05"])
+def test_value_of_another_format_is_refused(value: bytes) -> None:
+    with pytest.raises(ValueError, match="expected format 1"):
+        unpack(value)
+
+
+def test_key_carries_partition_and_id() -> None:
+    assert key_of("123456789") == "fw1:{p38}:u:123456789"  # its crc32 is 0xCBF43926, and 0x26 is 38
+    partitions = {key_of(f"user {number}").split("}")[0] for number in range(2000)}
+    assert partitions == {f"fw1:{{p{number:02d}" for number in range(64)}
+
+
+def test_histories_expire_and_the_marker_stays(redis_url: str) -> None:
+    in_redis({"a": np.array([1])}, redis_url)
+    with connect(redis_url) as redis:
+        assert 0 < redis.ttl(key_of("a")) <= 60
+        assert redis.ttl(MARKER_KEY) == -1
+
+
+def test_many_histories_are_all_written(redis_url: str) -> None:
+    with connect(redis_url) as redis:
+        redis.flushall()
+        many = ((f"u{number}", np.array([number])) for number in range(2500))
+        assert write_histories(redis, many, ttl_seconds=60) == 2500
+        assert redis.dbsize() == 2501
+        assert unpack(redis.get(key_of("u2499"))).tolist() == [2499]
+
+
+def test_value_that_cannot_be_read_is_a_fault_and_no_unknown_user(redis_url: str) -> None:
+    cache = in_redis({"a": np.array([1])}, redis_url)
+    with connect(redis_url) as redis:
+        redis.set(key_of("b"), b"\x09rubbish")
+    assert read(cache, "a", "b") == [[1], Reason.FEATURE_CACHE_EMPTY]
+
+
+def test_refused_connection_is_a_cache_that_is_down(tmp_path: Path) -> None:
+    cache = RedisFeatureCache(f"unix://{tmp_path}/none.sock", timeout_ms=50)
+    assert read(cache, "a", "b") == [Reason.FEATURE_CACHE_DOWN] * 2
+
+
+def test_hung_redis_times_out_and_later_answers_are_right(tmp_path: Path) -> None:
+    async def ask_around_a_hang(url: str, pid: int) -> list:
+        cache = RedisFeatureCache(url, timeout_ms=50)
+        before = await cache.read(["a"])
+        os.kill(pid, signal.SIGSTOP)
+        hung = await cache.read(["a"])
+        os.kill(pid, signal.SIGCONT)
+        while not isinstance((after := await cache.read(["b"]))[0], np.ndarray):
+            await asyncio.sleep(0.01)
+        await cache.close()
+        return [before[0].tolist(), hung[0], after[0].tolist()]
+
+    with embedded_redis(tmp_path) as url, connect(url) as redis:
+        write_histories(redis, {"a": np.array([1]), "b": np.array([2])}.items(), ttl_seconds=60)
+        pid = redis.info("server")["process_id"]
+        assert asyncio.run(asyncio.wait_for(ask_around_a_hang(url, pid), 20)) == [
+            [1],
+            Reason.FEATURE_CACHE_TIMEOUT,
+            [2],
+        ]

@@ -1,0 +1,127 @@
+"""What `bentoml build` packs, what it installs, and what importing the service may not need."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from contracts.artifact import Artifact
+from contracts.pointer import move_pointer
+
+ROOT = Path(__file__).parent.parent.parent
+NEVER = ("torch", "polars", "onnx", "onnxscript", "scipy", "locust", "models", "export", "loadtests")
+REFUSE = f"""
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {NEVER!r}:
+            raise ImportError("refused: " + name)
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+def run(code: str, **environ: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", REFUSE + code],
+        cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_service_imports_without_what_trains(tmp_path: Path) -> None:
+    ended = run("import service, service.serving; service.Flyweight", BENTOML_HOME=str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_predictor_imports_without_bentoml() -> None:
+    ended = run("import service.predictor, service.ranking; assert 'bentoml' not in sys.modules")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_bento_installs_what_pyproject_pins_for_serving() -> None:
+    pinned = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    packed = set(re.findall(r"^    - (\S+)$", (ROOT / "bentofile.yaml").read_text(), re.MULTILINE))
+    assert {name.split("==")[0] for name in pinned - packed} == {"click", "rich"}
+    assert packed <= pinned
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a checkout holds, with much that must stay out."""
+    project = tmp_path_factory.mktemp("project")
+    for room in ("service", "contracts"):
+        shutil.copytree(ROOT / room, project / room)
+    for name in ("bentofile.yaml", "flyweight.toml", "pyproject.toml"):
+        shutil.copy(ROOT / name, project / name)
+    for stray in (".env", "tests/test_a.py", "models/sasrec.py", "artifacts/promoted", "service/secret.key"):
+        (project / stray).parent.mkdir(exist_ok=True)
+        (project / stray).write_text("SECRET=1")
+    return project
+
+
+@pytest.fixture(scope="module")
+def artifact(tiny, project: Path) -> Artifact:
+    artifact = tiny.seal(project / "bundle")
+    move_pointer(project / "bundle", artifact.path)
+    return artifact
+
+
+@pytest.fixture(scope="module")
+def bento(project: Path, artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bento built from `project`, in a BENTOML_HOME of its own."""
+    home = tmp_path_factory.mktemp("bentoml")
+    environ = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    built = subprocess.run(
+        [sys.executable, "-m", "bentoml", "build", "-o", "tag"],
+        cwd=project, env=environ, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    return next((home / "bentos" / "flyweight").glob("*/bento.yaml")).parent
+
+
+def test_bento_holds_what_serves_and_nothing_else(bento: Path, artifact: Artifact) -> None:
+    source = bento / "src"
+    packed = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    expected = {f"{room}/{path.name}" for room in ("service", "contracts") for path in (ROOT / room).glob("*.py")}
+    expected |= {f"bundle/{artifact.path.name}/{path.name}" for path in artifact.path.iterdir()}
+    assert packed == expected | {"bundle/promoted", "flyweight.toml", "bentofile.yaml"}
+
+
+def test_bento_starts_without_what_trains_and_serves_its_bundle(
+    bento: Path, artifact: Artifact, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(REFUSE)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = {
+        **os.environ, "PYTHONPATH": str(tmp_path), "BENTOML_HOME": str(tmp_path / "home"), "PORT": str(port),
+        "FLYWEIGHT_STATE": str(tmp_path / "state"), "FLYWEIGHT_SERVICE_WORKERS": "1",
+    }  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "bentoml", "serve", str(bento)], cwd=tmp_path, env=environ
+    ) as server:
+        try:
+            status = await_status(server, f"http://127.0.0.1:{port}/status")
+        finally:
+            server.terminate()
+    assert status["artifact"]["version"] == artifact.version
+    assert Path(status["artifact"]["path"]).is_relative_to(bento)
+
+
+def await_status(server: subprocess.Popen, url: str) -> dict:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return json.load(urllib.request.urlopen(url, timeout=20))
+        except OSError:
+            assert server.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)

@@ -1,0 +1,88 @@
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from contracts.artifact import Artifact, Probe
+from contracts.faults import ArtifactFault
+from contracts.pointer import move_pointer
+from contracts.sections import Paths
+from service.rollout import Rollout, promoted_path
+
+
+def make_rollout(root: Path) -> Rollout:
+    return Rollout(Paths(artifacts=root / "artifacts", bundle=root / "bundle"), check_ms=1)
+
+
+@pytest.fixture
+def rollout(tmp_path: Path, promoted: Artifact) -> Rollout:
+    rollout = make_rollout(tmp_path)
+    rollout.boot()
+    return rollout
+
+
+def test_nothing_promoted_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactFault, match=r"nothing is promoted.*flyweight train"):
+        make_rollout(tmp_path).boot()
+
+
+def test_bundle_serves_where_nothing_was_promoted(tmp_path: Path, promoted: Artifact) -> None:
+    shutil.move(promoted.path.parent, tmp_path / "bundle")
+    rollout = make_rollout(tmp_path)
+    rollout.boot()
+    assert rollout.current.artifact.path.parent == tmp_path / "bundle"
+
+
+def test_artifacts_come_before_the_bundle(tmp_path: Path, promoted: Artifact) -> None:
+    shutil.copytree(promoted.path.parent, tmp_path / "bundle")
+    paths = Paths(artifacts=tmp_path / "artifacts", bundle=tmp_path / "bundle")
+    assert promoted_path(paths) == promoted.path
+
+
+def test_damaged_artifact_does_not_boot(tmp_path: Path, promoted: Artifact) -> None:
+    promoted.model_path.write_bytes(promoted.model_path.read_bytes()[:-1])
+    with pytest.raises(ArtifactFault, match="bytes"):
+        make_rollout(tmp_path).boot()
+
+
+def test_promotion_is_followed(tiny, rollout: Rollout, promoted: Artifact) -> None:
+    async def promote_and_wait() -> None:
+        following = asyncio.create_task(rollout.follow())
+        move_pointer(promoted.path.parent, other.path)
+        while rollout.current.artifact.version != other.version:
+            await asyncio.sleep(0.001)
+        following.cancel()
+
+    other = tiny.seal(promoted.path.parent, variant="fp16")
+    asyncio.run(asyncio.wait_for(promote_and_wait(), 20))
+    assert rollout.current.model.variant == "fp16"
+
+
+@pytest.mark.parametrize("breakage", ["wrong probe", "missing file", "no artifact"])
+def test_broken_promotion_leaves_the_old_one_serving_and_the_next_one_is_taken(
+    tiny, rollout: Rollout, promoted: Artifact, caplog: pytest.LogCaptureFixture, breakage: str
+) -> None:
+    artifacts = promoted.path.parent
+    wrong = [Probe([0], [7], [9.0])] if breakage == "wrong probe" else []
+    broken = tiny.seal(artifacts, variant="fp16", make_probes=lambda model: wrong)
+    if breakage == "missing file":
+        broken.model_path.unlink()
+    if breakage == "no artifact":
+        shutil.rmtree(broken.path)
+    move_pointer(artifacts, broken.path)
+    asyncio.run(rollout.check())
+    asyncio.run(rollout.check())
+    assert rollout.current.artifact.version == promoted.version
+    assert caplog.text.count("promotion refused") == 1
+
+    good = tiny.seal(artifacts, variant="int8-dynamic")
+    move_pointer(artifacts, good.path)
+    asyncio.run(rollout.check())
+    assert rollout.current.artifact.version == good.version
+
+
+def test_pointer_that_is_taken_away_changes_nothing(rollout: Rollout, promoted: Artifact) -> None:
+    (promoted.path.parent / "promoted").unlink()
+    asyncio.run(rollout.check())
+    assert rollout.current.artifact.version == promoted.version

@@ -1,0 +1,219 @@
+"""Real servers: BentoML's processes, a real Redis, real signals."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from contracts.pointer import move_pointer
+from service.embedded_redis import running
+from service.feature_cache import connect, write_histories
+
+ROOT = Path(__file__).parent.parent.parent
+SERVE = """
+import sys
+from contracts.faults import Fault
+from contracts.settings import read_settings
+from service.serving import serve
+try:
+    sys.exit(serve(read_settings()))
+except Fault as fault:
+    print(fault, file=sys.stderr)
+    sys.exit(fault.exit_code)
+"""
+OURS = [sys.executable, "-c", SERVE]
+PLAIN = [sys.executable, "-m", "bentoml", "serve", "."]
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen
+    url: str
+    root: Path
+
+    def call(self, path: str, body: dict | None = None) -> tuple[int, dict | str]:
+        """On a connection of its own, so that any worker may answer."""
+        request = urllib.request.Request(self.url + path, method="POST" if body is not None else "GET")
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("content-type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=20) as response:
+                status, content = response.status, response.read()
+        except urllib.error.HTTPError as error:
+            status, content = error.code, error.read()
+        except OSError:
+            return 0, ""
+        return status, json.loads(content) if content.startswith(b"{") else content.decode()
+
+    def family(self) -> list[psutil.Process]:
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+
+def environment(root: Path, port: int) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(root),
+        "PORT": str(port),
+        "FLYWEIGHT_STATE": str(root / "state"),
+        "FLYWEIGHT_PATHS_ARTIFACTS": str(root / "artifacts"),
+        "FLYWEIGHT_PATHS_BUNDLE": str(root / "bundle"),
+        "FLYWEIGHT_SERVICE_WORKERS": "2",
+        "FLYWEIGHT_SERVICE_POINTER_CHECK_MS": "50",
+        "BENTOML_HOME": str(root / f"bentoml-{port}"),
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def await_that(is_true: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def launch(command: list[str], root: Path, **variables: str) -> Server:
+    port = free_port()
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(root, port) | variables)
+    server = Server(process, f"http://127.0.0.1:{port}", root)
+    await_that(lambda: process.poll() is not None or server.call("/readyz")[0] == 200)
+    assert process.poll() is None
+    return server
+
+
+def all_ended(processes: list[psutil.Process]) -> bool:
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+def stop(server: Server, number: int) -> int:
+    """Send a signal and wait until no process of the server is left."""
+    family = server.family()
+    assert len(family) >= 3  # a parent and two workers
+    server.process.send_signal(number)
+    code = server.process.wait(30)
+    await_that(lambda: all_ended(family), 30)
+    return code
+
+
+@pytest.fixture(scope="module")
+def server(tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("served")
+    artifact = tiny.seal(root / "artifacts")
+    move_pointer(root / "artifacts", artifact.path)
+    server = launch(OURS, root)
+    with connect(running(root / "state")) as redis:
+        write_histories(redis, {"u1": np.array([10])}.items(), ttl_seconds=600)
+    yield server
+    if server.process.poll() is None:
+        stop(server, signal.SIGKILL)
+
+
+def test_known_user_is_answered_from_the_embedded_redis(server: Server) -> None:
+    status, answer = server.call("/predict", {"user_id": "u1", "k": 2})
+    assert status == 200
+    assert [item["item_id"] for item in answer["items"]] == ["i1", "i2"]
+    assert (answer["source"], answer["reason"], answer["degraded"]) == ("model", "ok", False)
+    assert server.call("/status")[1]["features"] == {"state": "up"}
+
+
+def test_errors_have_our_shape_behind_bentoml_too(server: Server) -> None:
+    for path, body, expected in [("/nope", None, 404), ("/predict", None, 405), ("/predict", {"k": 1}, 400)]:
+        status, answer = server.call(path, body)
+        assert status == expected
+        assert set(answer) == {"error", "request_id"}
+
+
+def test_health_routes_answer(server: Server) -> None:
+    assert [server.call(path)[0] for path in ("/livez", "/readyz", "/healthz")] == [200, 200, 200]
+
+
+def test_metrics_add_up_over_all_workers(server: Server) -> None:
+    def counted() -> float:
+        series = 'flyweight_fallbacks_total{reason="cold_user"} '
+        text = server.call("/metrics")[1]
+        assert "bentoml_service" not in text
+        return sum(float(line.removeprefix(series)) for line in text.splitlines() if line.startswith(series))
+
+    before = counted()
+    for _ in range(20):
+        assert server.call("/predict", {"user_id": "nobody"})[1]["reason"] == "cold_user"
+    assert [counted() for _ in range(8)] == [before + 20] * 8
+
+
+def test_promotion_is_followed_by_every_worker(tiny, server: Server) -> None:
+    artifacts = server.root / "artifacts"
+    other = tiny.seal(artifacts, variant="fp16")
+    move_pointer(artifacts, other.path)
+
+    def versions() -> set[str]:
+        return {server.call("/predict", {"history": ["i0"]})[1]["model"]["version"] for _ in range(16)}
+
+    await_that(lambda: versions() == {other.version})
+    text = server.call("/metrics")[1]
+    serving = re.findall(r'flyweight_model_info\{.*version="(\w+)"\} 1\.0', text)
+    assert serving == [other.version]
+
+
+def test_second_service_on_the_same_state_folder_is_refused(server: Server) -> None:
+    second = subprocess.run(
+        PLAIN, cwd=ROOT, env=environment(server.root, free_port()), capture_output=True, text=True, timeout=60
+    )
+    assert second.returncode == 2
+    assert "another service holds the state folder" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_sigterm_ends_every_process_and_keeps_the_features(server: Server) -> None:
+    assert stop(server, signal.SIGTERM) == 0
+    assert server.call("/livez")[0] == 0
+    assert running(server.root / "state") is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_plain_bentoml_serve_works_and_leaves_no_process(tiny, tmp_path: Path, number: signal.Signals) -> None:
+    artifact = tiny.seal(tmp_path / "bundle")
+    move_pointer(tmp_path / "bundle", artifact.path)
+    server = launch(PLAIN, tmp_path)
+    assert server.call("/predict", {"history": ["i0"]})[1]["source"] == "model"
+    stop(server, number)
+
+
+def test_redis_that_is_named_is_used_and_none_is_started(tiny, tmp_path: Path, redis_url: str) -> None:
+    artifact = tiny.seal(tmp_path / "artifacts")
+    move_pointer(tmp_path / "artifacts", artifact.path)
+    with connect(redis_url) as redis:
+        redis.flushall()
+        write_histories(redis, {"u1": np.array([10])}.items(), ttl_seconds=600)
+    server = launch(OURS, tmp_path, REDIS_URL=redis_url)
+    assert server.call("/predict", {"user_id": "u1"})[1]["reason"] == "ok"
+    assert running(tmp_path / "state") is None
+    assert stop(server, signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("command", [OURS, PLAIN], ids=["flyweight", "bentoml"])
+def test_nothing_promoted_exits_2_with_the_remedy(tmp_path: Path, command: list[str]) -> None:
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment(tmp_path, free_port()), capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert "nothing is promoted" in ended.stderr
+    assert "Traceback" not in ended.stderr
