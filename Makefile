@@ -15,7 +15,7 @@ setup: $(INSTALLED)  ## make .venv and install everything into it
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 13) else f"flyweight needs Python 3.11 or 3.12, found {v.major}.{v.minor}; say make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --progress-bar off --editable '.[train,loadtest,dev]'
+	$(VENV)/bin/python -m pip install --editable '.[train,loadtest,dev]'
 	@touch $@
 
 demo: $(INSTALLED)  ## the whole journey on a sample log, then serve it (EXIT=1 stops at the end)
@@ -31,6 +31,9 @@ lint: $(INSTALLED)  ## style, and who may import whom
 	@$(VENV)/bin/ruff check $(ROOMS) tests
 	@$(VENV)/bin/ruff format --check $(ROOMS) tests
 	@$(VENV)/bin/lint-imports
+
+bench: $(INSTALLED)  ## what onnxruntime alone manages here: the ceiling of any service around it
+	@$(VENV)/bin/python -m export.ceiling
 
 loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO
 	@$(FLYWEIGHT) loadtest $(if $(TRAFFIC),--traffic $(TRAFFIC))

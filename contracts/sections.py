@@ -13,6 +13,7 @@ Positive = Annotated[int, Meta(ge=1)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Ratio = Annotated[float, Meta(gt=0)]
+PopularShares = Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=1)]
 Name = Annotated[str, Meta(min_length=1)]
 
 
@@ -68,12 +69,12 @@ class ItemToItem(_Section):
     windows: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (5, 20, 60)
     decays: Annotated[tuple[Share, ...], Meta(min_length=1)] = (0.3, 0.6, 0.85, 1.0)
     idf: Annotated[tuple[Share, ...], Meta(min_length=1)] = (0.0, 0.25, 0.5)
-    popularity: Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=1)] = (0.0, 0.3, 1.0, 3.0)
+    popularity: PopularShares = (0.0, 0.3, 1.0, 3.0)
 
 
 class Sasrec(_Section):
     dimension: Positive = 64
-    layers: Positive = 2
+    layers: Positive = 1
     heads: Positive = 2
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.2
     learning_rate: Ratio = 0.001
@@ -81,6 +82,7 @@ class Sasrec(_Section):
     epochs: Positive = 40
     patience: Positive = 3
     negatives: Count = 0
+    popularity: PopularShares = (0.0, 0.3, 1.0)
 
     def __post_init__(self) -> None:
         if self.dimension % self.heads:

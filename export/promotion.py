@@ -16,6 +16,7 @@ from contracts.artifact import Artifact, open_artifact
 from contracts.faults import ArtifactFault, UsageFault
 from contracts.pointer import move_pointer, read_pointer
 from contracts.sections import Promotion
+from export.bundle import refresh_bundle
 from export.measuring import BASELINE, Candidate
 
 RECORD = "promotions.json"
@@ -126,18 +127,21 @@ def _explain(winner: Candidate, baseline: Candidate, best: Candidate, good: int,
     return " ".join(sentences)
 
 
-def promote(artifacts: Path, artifact: Artifact, reason: str, *, forced: bool = False) -> Entry:
-    """Record the decision, then move the pointer to `artifact`."""
+def promote(artifacts: Path, bundle: Path, artifact: Artifact, reason: str, *, forced: bool = False) -> Entry:
+    """Record the decision, refresh the bundle, then move the pointer to `artifact`."""
     with durable.lock(artifacts / ".promote.lock"):
-        return _move(artifacts, artifact, "forced" if forced else "promoted", reason)
+        return _move(artifacts, bundle, artifact, "forced" if forced else "promoted", reason)
 
 
-def rollback(artifacts: Path) -> tuple[Entry, Artifact]:
+def rollback(artifacts: Path, bundle: Path) -> Entry:
     """Return to the artifact that served before the promoted one, and record it."""
     with durable.lock(artifacts / ".promote.lock"):
         current = read_pointer(artifacts)
         promotions = [e for e in read_record(artifacts) if e.action != "rolled back"]
-        before = next((e.previous for e in reversed(promotions) if current and e.artifact == current.name), None)
+        before = next(
+            (e.previous for e in reversed(promotions) if current and e.artifact == current.name != e.previous),
+            None,
+        )
         if not before:
             raise UsageFault(
                 f"there is nothing to roll back to: {artifacts / RECORD} names no artifact before "
@@ -145,16 +149,17 @@ def rollback(artifacts: Path) -> tuple[Entry, Artifact]:
                 "Promote one by name: `flyweight promote ARTIFACT`."
             )
         artifact = open_artifact(artifacts / before)
-        return _move(artifacts, artifact, "rolled back", f"rolled back from {current.name}"), artifact
+        return _move(artifacts, bundle, artifact, "rolled back", f"rolled back from {current.name}")
 
 
-def _move(artifacts: Path, artifact: Artifact, action: str, reason: str) -> Entry:
-    """The record first: killed in between, the pointer still names a whole artifact and the next promotion
-    records itself again."""
+def _move(artifacts: Path, bundle: Path, artifact: Artifact, action: str, reason: str) -> Entry:
+    """The pointer last: killed before it moved, all of this can be done again; killed after it, all is done.
+    What is done again is recorded again."""
     current = read_pointer(artifacts)
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     entry = Entry(at, action, artifact.path.name, current.name if current else None, reason)
     _write_record(artifacts, [*read_record(artifacts), entry])
+    refresh_bundle(bundle, artifact)
     move_pointer(artifacts, artifact.path)
     return entry
 

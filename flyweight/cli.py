@@ -4,6 +4,8 @@ import importlib
 
 import click
 
+from flyweight.verb import explain_missing
+
 VERBS = {
     "validate": ("log_verbs", "Check an interaction log and say what it holds."),
     "sample": ("log_verbs", "Write a synthetic log with something to learn in it."),
@@ -32,7 +34,10 @@ class Journey(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        module = importlib.import_module(f"flyweight.{VERBS[name][0]}")
+        try:
+            module = importlib.import_module(f"flyweight.{VERBS[name][0]}")
+        except ModuleNotFoundError as missing:
+            raise click.UsageError(explain_missing(missing)) from missing
         return getattr(module, name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

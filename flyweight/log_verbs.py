@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from flyweight.verb import A_PATH, Desk, Outcome, verb
+from contracts.faults import LogFault, VerdictIsNo
+from flyweight.verb import A_PATH, THERE, Desk, Outcome, verb
 
 LOG = click.option(
-    "--interactions", type=A_PATH, required=True, metavar="FILE", help="CSV, CSV.gz, Parquet, or a folder."
+    "--interactions", type=THERE, required=True, metavar="FILE", help="CSV, CSV.gz, Parquet, or a folder."
 )
 
 
@@ -21,7 +22,11 @@ def validate(desk: Desk, interactions: Path) -> Outcome:
     from models.checks import render
     from models.log import read_log
 
-    log = read_log(interactions, desk.settings.log)
+    try:
+        log = read_log(interactions, desk.settings.log, progress=desk.out.progress)
+    except LogFault as fault:  # not even its rows can be read: for this verb a verdict, not a wrong call
+        desk.out.say(f"{fault}\nThis log cannot be trained on.")
+        return Outcome({"path": str(interactions), "problems": [str(fault)]}, VerdictIsNo.exit_code)
     desk.out.read(interactions, f"{log.report.rows_read:,} rows")
     desk.out.say(render(log.report))
     return Outcome(log.report, 1 if log.report.problems else 0)

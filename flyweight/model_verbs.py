@@ -6,12 +6,12 @@ import click
 
 from contracts.faults import UsageFault
 from flyweight.tables import evaluation_table, measured_table
-from flyweight.verb import A_PATH, Desk, Outcome, verb
+from flyweight.verb import THERE, Desk, Outcome, verb
 
 
 @verb(flags={"seed": ("training", "seed")})
-@click.option("--interactions", type=A_PATH, metavar="FILE", help="The log; it is split as [split] says.")
-@click.option("--split", "split_folder", type=A_PATH, metavar="DIR", help="A split made by `flyweight split`.")
+@click.option("--interactions", type=THERE, metavar="FILE", help="The log; it is split as [split] says.")
+@click.option("--split", "split_folder", type=THERE, metavar="DIR", help="A split made by `flyweight split`.")
 @click.option("--rung", metavar="NAME", help="One rung: popularity, item-to-item, sasrec.")
 @click.option("--all", "all_rungs", is_flag=True, help="Every rung, cheapest first.")
 @click.option("--seed", type=click.IntRange(0), help="Same log, same seed, same numbers.")
@@ -88,8 +88,8 @@ def measure(desk: Desk, artifacts: tuple[str, ...]) -> Outcome:
 
 @verb()
 @click.argument("artifact")
-@click.option("--interactions", type=A_PATH, required=True, metavar="TEST", help="Holds the targets.")
-@click.option("--history", type=A_PATH, metavar="TRAIN", help="Holds the histories; without it TEST is cut.")
+@click.option("--interactions", type=THERE, required=True, metavar="TEST", help="Holds the targets.")
+@click.option("--history", type=THERE, metavar="TRAIN", help="Holds the histories; without it TEST is cut.")
 @click.option(
     "--protocol", type=click.Choice(["time-split", "leave-one-out", "every-prefix"]), default="time-split",
     show_default=True,

@@ -17,7 +17,6 @@ def promote(desk: Desk, artifact: str | None, force: bool) -> Outcome:
     follows within a second or two; `bundle/` is refreshed for `bentoml build`.
     """
     from contracts.pointer import POINTER, find_artifact
-    from export.bundle import refresh_bundle
     from export.candidates import measured_candidates
     from export.promotion import decide, promote
 
@@ -37,8 +36,7 @@ def promote(desk: Desk, artifact: str | None, force: bool) -> Outcome:
             return Outcome(decision, 1)
         winner = next(c.artifact for c in candidates if c.artifact.version == decision.version)
         reason = decision.reason
-    entry = promote(paths.artifacts, winner, reason, forced=force)
-    refresh_bundle(paths.bundle, winner)
+    entry = promote(paths.artifacts, paths.bundle, winner, reason, forced=force)
     desk.out.wrote(paths.artifacts / POINTER, f"{entry.artifact} (before: {entry.previous or 'nothing'})")
     desk.out.wrote(paths.bundle, "what `bentoml build` packs")
     return Outcome({"promoted": entry, "decision": decision})
@@ -48,11 +46,9 @@ def promote(desk: Desk, artifact: str | None, force: bool) -> Outcome:
 def rollback(desk: Desk) -> Outcome:
     """Return to the artifact that served before the promoted one."""
     from contracts.pointer import POINTER
-    from export.bundle import refresh_bundle
     from export.promotion import rollback
 
     paths = desk.settings.paths
-    entry, artifact = rollback(paths.artifacts)
-    refresh_bundle(paths.bundle, artifact)
+    entry = rollback(paths.artifacts, paths.bundle)
     desk.out.wrote(paths.artifacts / POINTER, f"{entry.artifact} (before: {entry.previous})")
     return Outcome({"promoted": entry})

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from contracts.sections import Settings
-from flyweight.verb import A_PATH, Desk, Outcome, verb
+from flyweight.verb import A_PATH, THERE, Desk, Outcome, verb
 
 URL = click.option("--url", metavar="URL", help="The service; default: where [service] says.")
 
 
 @verb()
 @click.option(
-    "--interactions", type=A_PATH, required=True, metavar="FILE", help="CSV, CSV.gz, Parquet, or a folder."
+    "--interactions", type=THERE, required=True, metavar="FILE", help="CSV, CSV.gz, Parquet, or a folder."
 )
 @click.option("--traffic", type=A_PATH, metavar="FILE", help="Also write what a load test must know.")
 def materialize(desk: Desk, interactions: Path, traffic: Path | None) -> Outcome:
@@ -80,10 +80,8 @@ def ask(desk: Desk, users: tuple[str, ...], url: str | None, history: str | None
 
 @verb()
 @click.argument("artifact", default="promoted")
-@click.option(
-    "--users", type=A_PATH, required=True, metavar="FILE", help="User ids: one per line, or CSV/Parquet."
-)
-@click.option("--history", type=A_PATH, metavar="LOG", help="Histories from this log; default: the feature cache.")
+@click.option("--users", type=THERE, required=True, metavar="FILE", help="User ids: one per line, or CSV/Parquet.")
+@click.option("--history", type=THERE, metavar="LOG", help="Histories from this log; default: the feature cache.")
 @click.option("--k", type=click.IntRange(1, 500), default=10, show_default=True)
 @click.option("--out", type=A_PATH, required=True, metavar="PARQUET", help="File to write.")
 def recommend(desk: Desk, artifact: str, users: Path, history: Path | None, k: int, out: Path) -> Outcome:

@@ -15,12 +15,13 @@ import click
 import msgspec
 
 from contracts import durable
-from contracts.faults import Fault
+from contracts.faults import Fault, UsageFault
 from contracts.sections import Settings
 from contracts.settings import Key, read_settings
 from flyweight.console import Reporter
 
 A_PATH = click.Path(path_type=Path)
+THERE = click.Path(path_type=Path, exists=True)
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,18 @@ def _run(
         except Fault as fault:
             click.echo(f"flyweight: {fault}", err=True)
             return fault.exit_code
+        except ModuleNotFoundError as missing:
+            click.echo(f"flyweight: {explain_missing(missing)}", err=True)
+            return UsageFault.exit_code
         except KeyboardInterrupt:
             return 130
         except Exception:
             traceback.print_exc()
             click.echo("flyweight: internal error; the trace above says where. Please report it.", err=True)
             return Fault.exit_code
+
+
+def explain_missing(missing: ModuleNotFoundError) -> str:
+    """What serves is installed without what trains and load-tests: say which extra a verb needs."""
+    extra = "loadtest" if missing.name == "locust" else "train"
+    return f"this verb needs {missing.name}, which is not installed. Run `pip install 'flyweight[{extra}]'`."

@@ -1,7 +1,7 @@
 """SASRec: a causal transformer over the history (Kang and McAuley, ICDM 2018). The network only.
 
 It differs from the paper in what has served better since: normalisation before each sublayer, a wider
-feed-forward net with GELU, positions counted from the newest item.
+feed-forward net with GELU, positions counted from the newest item, a bias per item for its popularity.
 """
 
 import math
@@ -18,6 +18,9 @@ _SPREAD = 0.02
 
 _HIDDEN = -1e9
 """Attention logit of what a query must not see. Finite, so that an all-padding row yields no NaN."""
+
+_NEVER = -80.0
+"""Log of a probability that adds nothing to any other. Finite, as -inf marks excluded items."""
 
 
 class Block(nn.Module):
@@ -59,8 +62,9 @@ class Block(nn.Module):
 class Sasrec(nn.Module):
     """History int32 [batch, length] -> scores float32 [batch, items + 1]; the last column is the padding's.
 
-    Row `items` of the item table stands for PADDING. The newest item is in the last column and has the last
-    position, whatever the length (at most `max_history`).
+    Scores are `encode(history) @ item_table.T + item_bias`; row `items` of the table stands for PADDING. The
+    newest item is in the last column and has the last position, whatever the length (at most `max_history`).
+    After `mix_in_popularity` they are log(softmax(those scores) + exp(log_popular)).
     """
 
     rung = "sasrec"
@@ -71,15 +75,32 @@ class Sasrec(nn.Module):
         super().__init__()
         self.items = items
         self.item_table = nn.Embedding(items + 1, dimension)
+        self.item_bias = nn.Parameter(torch.zeros(items + 1))
         self.positions = nn.Parameter(torch.empty(max_history, dimension))
         self.blocks = nn.ModuleList(Block(dimension, heads, dropout) for _ in range(layers))
         self.final_norm = nn.LayerNorm(dimension)
         self.dropout = nn.Dropout(dropout)
+        self.register_buffer("log_popular", None)
         nn.init.normal_(self.item_table.weight, std=_SPREAD)
         nn.init.normal_(self.positions, std=_SPREAD)
 
     def forward(self, history: Tensor) -> Tensor:
-        return functional.linear(self.encode(history, last_only=True)[:, -1], self.item_table.weight)
+        newest = self.encode(history, last_only=True)[:, -1]
+        scores = functional.linear(newest, self.item_table.weight, self.item_bias)
+        if self.log_popular is None:
+            return scores
+        return torch.logaddexp(scores.log_softmax(dim=-1), self.log_popular)
+
+    def mix_in_popularity(self, popularity: np.ndarray, share: float) -> None:
+        """Add `share` times the popular list to the network's probabilities; 0 leaves its own scores.
+
+        The softmax learns what was popular over the whole training part; `popularity` float32 [items] says
+        what is popular at its end.
+        """
+        with np.errstate(divide="ignore"):
+            logs = np.log(share * popularity / popularity.sum())
+        padded = torch.from_numpy(np.append(np.maximum(logs, _NEVER), _NEVER).astype(np.float32))
+        self.log_popular = padded.to(self.positions.device) if share else None
 
     def encode(self, history: Tensor, last_only: bool) -> Tensor:
         """What the network makes of a history: float32 [batch, length, d], or [batch, 1, d] of the newest."""
@@ -114,4 +135,6 @@ class Sasrec(nn.Module):
         layers = 1 + max(int(name.split(".")[1]) for name in arrays if name.startswith("blocks."))
         network = cls(rows - 1, len(arrays["positions"]), dimension, layers, int(arrays["heads"][0]))
         network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in network.state_dict()})
+        if "log_popular" in arrays:
+            network.log_popular = torch.from_numpy(arrays["log_popular"])
         return network.eval()

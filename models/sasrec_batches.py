@@ -35,7 +35,7 @@ class TrainingWindows:
     asks once per epoch; a history longer than a window is cut at other places in every epoch.
     """
 
-    def __init__(self, train: Interactions, users: int, max_history: int, horizon: int = 1) -> None:
+    def __init__(self, train: Interactions, users: int, max_history: int) -> None:
         histories = group_by_user(train, users)
         rows, baskets = histories.rows, histories.baskets
         sizes = np.bincount(baskets)
@@ -45,9 +45,7 @@ class TrainingWindows:
         ends_basket = np.diff(baskets, append=-1) != 0
         asks = ends_basket & (np.diff(rows.users, append=-1) == 0)
         self.target_counts = np.zeros(len(rows), dtype=np.int64)
-        newest_basket = baskets[histories.offsets[rows.users[asks] + 1] - 1]
-        until = np.cumsum(sizes)[np.minimum(baskets[asks] + horizon, newest_basket)]
-        self.target_counts[asks] = until - np.flatnonzero(asks) - 1
+        self.target_counts[asks] = sizes[baskets[asks] + 1]
         self.starts = histories.offsets[:-1]
         self.lengths = np.zeros(users, dtype=np.int64)  # up to the last row that asks
         np.maximum.at(self.lengths, rows.users[asks], np.flatnonzero(asks) + 1 - self.starts[rows.users[asks]])

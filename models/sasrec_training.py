@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.utils import deterministic
 
@@ -60,9 +60,12 @@ def train_sasrec(
     one without an interruption. Equal seeds and threads give equal numbers on the CPU of one machine.
     """
     windows = TrainingWindows(train, users, settings.training.max_history)
-    chances = np.bincount(train.items, minlength=items) ** _NEGATIVES_EXPONENT
+    counts = np.bincount(train.items, minlength=items)
+    chances = counts**_NEGATIVES_EXPONENT
     with _reproducible(settings.training.threads or machine.cores(), settings.training.seed):
-        network = new_sasrec(items, settings).to("cuda" if torch.cuda.is_available() else "cpu")
+        network = new_sasrec(items, settings)
+        _start_from_popularity(network, counts)
+        network.to("cuda" if torch.cuda.is_available() else "cpu")
         adam = torch.optim.Adam(network.parameters(), lr=settings.sasrec.learning_rate, fused=True)
         learner = _Learner(network, adam)
         if checkpoint.exists():
@@ -77,12 +80,33 @@ def train_sasrec(
     return network.cpu().eval(), learner.scores
 
 
+def mix_in_best_share(
+    network: Sasrec, popularity: np.ndarray, shares: tuple[float, ...], validation: Validation
+) -> float:
+    """Mix in the popular list (float32 [items]) by the share with the best NDCG@10 on the validation part, and
+    return it. Of equals, the first."""
+    ndcg = []
+    for share in shares:
+        network.mix_in_popularity(popularity, share)
+        ndcg.append(validation.ndcg_at_10(network.scores))
+    best = shares[int(np.argmax(ndcg))]
+    network.mix_in_popularity(popularity, best)
+    return best
+
+
 def new_sasrec(items: int, settings: Settings) -> Sasrec:
     """A network with random weights from torch's current seed."""
     chosen = settings.sasrec
     return Sasrec(
         items, settings.training.max_history, chosen.dimension, chosen.layers, chosen.heads, chosen.dropout
     )
+
+
+def _start_from_popularity(network: Sasrec, counts: np.ndarray) -> None:
+    """So that the first steps need not learn what counting knows."""
+    logs = np.log1p(counts)
+    with torch.no_grad():
+        network.item_bias[: network.items] = torch.from_numpy((logs - logs.mean()).astype(np.float32))
 
 
 def _learn(
@@ -121,7 +145,8 @@ def _loss(network: Sasrec, batch: Batch, sampled: np.ndarray | None, chances: np
 
     states = network.encode(tensor(batch.history), last_only=False).flatten(0, 1)
     states = states.index_select(0, tensor(batch.asking))
-    table = network.item_table.weight[: network.items]
+    table = torch.cat([network.item_table.weight, network.item_bias[:, None]], dim=1)[: network.items]
+    states = torch.cat([states, torch.ones_like(states[:, :1])], dim=1)  # what the bias is multiplied by
     pairs = tensor(batch.targets), tensor(batch.owners), tensor(batch.weights)
     if sampled is None:
         return softmax_loss(states, table, *pairs)
@@ -153,8 +178,8 @@ def _save(checkpoint: Path, learner: _Learner) -> None:
     tensors |= {f"best.{name}": tensor for name, tensor in learner.best.items()}
     for place, moments in learner.adam.state_dict()["state"].items():
         tensors |= {f"adam.{names[place]}.{kind}": tensor for kind, tensor in moments.items()}
-    with durable.new_file(checkpoint) as temporary:
-        save_file(tensors, temporary, {"scores": msgspec.json.encode(learner.scores).decode()})
+    # not save_file: it writes beside, under a name of its own that a kill would leave
+    durable.write_bytes(checkpoint, save(tensors, {"scores": msgspec.json.encode(learner.scores).decode()}))
 
 
 def _load(checkpoint: Path, learner: _Learner) -> None:

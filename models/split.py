@@ -73,6 +73,7 @@ def make_split(path: Path, out: Path, settings: Settings, progress: Progress = s
     identity = split_identity(log_sha256, settings)
     standing = _standing_split(out, identity)
     if standing:
+        durable.remove_leftovers(out)
         return standing
     log = read_log(path, settings.log, sha256=log_sha256, progress=progress)
     ensure_trainable(log.report)

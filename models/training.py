@@ -24,7 +24,7 @@ from models.item_to_item import choose_settings, fit_item_to_item
 from models.ladder import RUNGS, Model, model_from_arrays
 from models.popularity import Popularity, choose_half_life, decayed_weights
 from models.questions import validation_questions
-from models.sasrec_training import train_sasrec
+from models.sasrec_training import mix_in_best_share, train_sasrec
 from models.split import Split
 from models.timestamps import ORDER
 from models.validating import Validation
@@ -86,6 +86,7 @@ def train(split: Split, rung: str, settings: Settings, progress: Progress = sile
     folder = settings.paths.runs / f"{rung}-{description.key[:12]}"
     with durable.lock(settings.paths.runs / f".{folder.name}.lock"):
         if (folder / RUN).exists():
+            (folder / CHECKPOINT).unlink(missing_ok=True)
             return Run(folder, _read(folder), reused=True)
         learnt = _learn(split, rung, settings, folder / CHECKPOINT, progress)
         arrays = {"popularity": learnt.popularity} | learnt.model.to_arrays()
@@ -147,6 +148,7 @@ def _learn(split: Split, rung: str, settings: Settings, checkpoint: Path, progre
     else:
         model, epochs = train_sasrec(split.train, users, items, settings, validation, checkpoint, progress)
         chosen["epoch"] = 1 + int(np.argmax(epochs))
+        chosen["popularity"] = mix_in_best_share(model, popularity, settings.sasrec.popularity, validation)
     return _Learnt(model, popularity, chosen, {"NDCG@10": validation.ndcg_at_10(model.scores)}, epochs)
 
 

@@ -1,7 +1,9 @@
 """Each rule decides as written, on planted figures."""
 
+import hashlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, SealedFile
@@ -30,11 +32,12 @@ def candidate(
     """A measured artifact; `gain` is the interval of its difference to popularity."""
     manifest = Manifest(
         SCHEMA_VERSION, rung, "fp32", "run", 100, 50, "mask", 20, [], [], None,
-        {"model.onnx": SealedFile("0" * 64, size_bytes)},
+        {"model.onnx": SealedFile(hashlib.sha256(bytes(size_bytes)).hexdigest(), size_bytes)},
     )  # fmt: skip
     place = folder / f"{rung}-fp32-0"
     place.mkdir(parents=True)
-    (place / "manifest.json").write_bytes(b"")
+    (place / "model.onnx").write_bytes(bytes(size_bytes))
+    (place / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     quality = Evaluation("time-split", "mask", 100, 0, {"NDCG@10": Estimate(ndcg, ndcg, ndcg)}, {})
     against = Comparison("popularity:fp32", "0", Estimate(sum(gain) / 2, *gain))
     latency = Latency(1, p50_ms, 2 * p50_ms, p50_ms - spread_ms, p50_ms + spread_ms)
@@ -129,15 +132,25 @@ def test_asked_about_one_artifact_only_that_one_is_judged(tmp_path):
 
 
 def test_promotions_are_recorded_and_rollback_goes_back_one_by_one(tmp_path):
-    first, second = (candidate(tmp_path, rung, 0.1, 1).artifact for rung in ("popularity", "sasrec"))
-    promote(tmp_path, first, "the only one")
-    entry = promote(tmp_path, second, "better", forced=True)
-    assert (entry.action, entry.previous) == ("forced", first.path.name)
-    assert read_pointer(tmp_path) == second.path
-    assert [e.artifact for e in read_record(tmp_path)] == [first.path.name, second.path.name]
+    artifacts = [candidate(tmp_path, rung, 0.1, 1).artifact for rung in ("popularity", "item-to-item", "sasrec")]
+    bundle = tmp_path / "bundle"
+    for artifact in (*artifacts, artifacts[-1]):  # the last one twice, as after a kill: still one step back
+        promote(tmp_path, bundle, artifact, "because")
+    names = [artifact.path.name for artifact in artifacts]
+    assert [rollback(tmp_path, bundle).artifact for _ in range(2)] == [names[1], names[0]]
+    assert read_pointer(tmp_path) == artifacts[0].path
+    assert read_pointer(bundle).name == names[0]
+    actions = [entry.action for entry in read_record(tmp_path)]
+    assert actions == ["promoted"] * 4 + ["rolled back"] * 2
+
+
+def test_a_forced_promotion_is_recorded_as_such(tmp_path):
+    artifact = candidate(tmp_path, "popularity", 0.1, 1).artifact
+    entry = promote(tmp_path, tmp_path / "bundle", artifact, "by hand", forced=True)
+    assert (entry.action, entry.previous) == ("forced", None)
 
 
 def test_rollback_without_a_promotion_before_says_so(tmp_path):
-    promote(tmp_path, candidate(tmp_path, "popularity", 0.1, 1).artifact, "the only one")
+    promote(tmp_path, tmp_path / "bundle", candidate(tmp_path, "popularity", 0.1, 1).artifact, "the only one")
     with pytest.raises(UsageFault, match="nothing to roll back to"):
-        rollback(tmp_path)
+        rollback(tmp_path, tmp_path / "bundle")

@@ -58,3 +58,22 @@ def test_scores_are_the_same_twice_although_dropout_is_set(network):
 def test_arrays_give_the_same_network_back(network):
     again = Sasrec.from_arrays(network.to_arrays())
     np.testing.assert_array_equal(again.scores(HISTORY), network.scores(HISTORY))
+
+
+def test_mixing_adds_a_share_of_the_popular_list_to_the_probabilities(network):
+    own = torch.from_numpy(network.scores(HISTORY))
+    with torch.inference_mode():  # the softmax is over the padding's column too
+        probabilities = network(torch.from_numpy(HISTORY)).softmax(dim=1)[:, :20]
+    popularity = np.arange(20, dtype=np.float32)
+    network.mix_in_popularity(popularity, share=0.5)
+    expected = probabilities + 0.5 * torch.from_numpy(popularity) / 190  # 0 + 1 + ... + 19
+    torch.testing.assert_close(torch.from_numpy(network.scores(HISTORY)).exp(), expected)
+    network.mix_in_popularity(popularity, share=0.0)
+    torch.testing.assert_close(torch.from_numpy(network.scores(HISTORY)), own)
+
+
+def test_arrays_keep_what_was_mixed_in(network):
+    network.mix_in_popularity(np.eye(20, dtype=np.float32)[3], share=1.0)
+    again = Sasrec.from_arrays(network.to_arrays())
+    assert np.isfinite(network.scores(HISTORY)).all()
+    np.testing.assert_array_equal(again.scores(HISTORY), network.scores(HISTORY))

@@ -80,7 +80,9 @@ def test_interrupted_training_ends_with_the_numbers_of_an_uninterrupted_one(
 
 
 def test_training_stops_when_the_validation_part_has_not_improved_for_so_long(tmp_path, split):
-    run = train(split, "sasrec", quick_settings(tmp_path, epochs=60, patience=2, learning_rate=0.03))
+    run = train(
+        split, "sasrec", quick_settings(tmp_path, epochs=60, patience=2, learning_rate=0.03, popularity=(0.0,))
+    )
     epochs = run.description.epochs
     assert len(epochs) < 60
     assert int(np.argmax(epochs)) == len(epochs) - 1 - 2 == run.description.chosen["epoch"] - 1

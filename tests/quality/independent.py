@@ -56,7 +56,7 @@ def _ndcg(model, items: int, questions: Questions) -> np.ndarray:
     rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
     columns = np.concatenate(histories)
     asked = csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=(len(histories), items))
-    fold_in = {"recalculate_user": True} if isinstance(model, AlternatingLeastSquares) else {}
+    fold_in = {"recalculate_user": True} if hasattr(model, "recalculate_user") else {}
     recommended, scores = model.recommend(
         np.arange(len(histories)), asked, N=DEPTH, filter_already_liked_items=True, **fold_in
     )

@@ -60,7 +60,7 @@ def walk(folder: Path, settings: Settings, out: Reporter) -> Walked:
     decision = decide(candidates, settings.promotion)
     out.say(decision.reason)
     winner = next(c for c in candidates if c.artifact.version == decision.version)
-    promote(settings.paths.artifacts, winner.artifact, decision.reason)
+    promote(settings.paths.artifacts, settings.paths.bundle, winner.artifact, decision.reason)
     show_answers(winner, split, out)
     rivals = [compare(kind, candidates, split, settings, out) for kind in ("item-to-item", "ALS")]
     figures = {c.artifact.name: msgspec.to_builtins(c.measured) for c in candidates}

