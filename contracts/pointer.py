@@ -22,10 +22,14 @@ def read_pointer(artifacts: Path) -> Path | None:
 
 def move_pointer(artifacts: Path, artifact: Path) -> None:
     """Promote `artifact`, a directory under `artifacts/`, in one step. Raises `ArtifactFault` elsewhere."""
+    durable.write_bytes(artifacts / POINTER, f"{place_under(artifacts, artifact)}\n".encode())
+
+
+def place_under(artifacts: Path, artifact: Path) -> str:
+    """The path of `artifact` as the pointer names it, relative to `artifacts/`. Raises `ArtifactFault`."""
     if not artifact.resolve().is_relative_to(artifacts.resolve()):
         raise ArtifactFault(f"{artifact} is not under {artifacts}/. Copy it there, then promote the copy.")
-    relative = artifact.resolve().relative_to(artifacts.resolve())
-    durable.write_bytes(artifacts / POINTER, f"{relative}\n".encode())
+    return str(artifact.resolve().relative_to(artifacts.resolve()))
 
 
 def find_artifact(artifacts: Path, reference: str) -> Artifact:

@@ -124,6 +124,10 @@ class Features(_Section):
     history_length: Annotated[int, Meta(ge=1, le=10_000)] = 100
     ttl_days: Positive = 90
 
+    def __post_init__(self) -> None:
+        if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("redis-url: expected redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH")
+
 
 class Loadtest(_Section):
     users: Positive = 50

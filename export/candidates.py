@@ -6,7 +6,7 @@ from pathlib import Path
 from contracts.artifact import Artifact, open_artifact, sealed_artifacts
 from contracts.faults import UsageFault
 from contracts.pointer import find_artifact
-from export.measuring import BASELINE, Candidate, read_measured
+from export.measuring import BASELINE, Candidate, read_measured, refuse_without_baseline
 from models.split import Split, open_split
 from models.training import open_run
 
@@ -14,7 +14,8 @@ from models.training import open_run
 def choose_candidates(artifacts: Path, references: Sequence[str]) -> list[Artifact]:
     """The artifacts that were named and their baseline; unnamed, all that compete with the newest one."""
     if references:
-        named = [find_artifact(artifacts, reference) for reference in references]
+        found = [find_artifact(artifacts, reference) for reference in references]
+        named = list({artifact.version: artifact for artifact in found}.values())
         rivals = [] if any(a.name == BASELINE for a in named) else _competing(artifacts, _split_sha256(named[0]))
         return [*(a for a in rivals if a.name == BASELINE), *named]
     trained = [artifact for artifact in sealed_artifacts(artifacts) if artifact.manifest.training]
@@ -25,8 +26,8 @@ def choose_candidates(artifacts: Path, references: Sequence[str]) -> list[Artifa
     return _competing(artifacts, _split_sha256(trained[-1]))
 
 
-def measured_candidates(artifacts: Path) -> list[Candidate]:
-    """What this machine measured together last, of the artifacts that compete now."""
+def measured_candidates(artifacts: Path, metric: str) -> list[Candidate]:
+    """What this machine measured together last, of the artifacts that compete now, to be judged by `metric`."""
     chosen = choose_candidates(artifacts, ())
     measured = [read_measured(artifact) for artifact in chosen]
     runs = {m.run if m else None for m in measured}
@@ -37,11 +38,19 @@ def measured_candidates(artifacts: Path) -> list[Candidate]:
             f"(no figures: {', '.join(missing) or 'none missing, but from different runs'}). "
             "Run `flyweight measure`."
         )
-    return [Candidate(a, m) for a, m in zip(chosen, measured, strict=True) if m]
+    judged_by = measured[0].metric
+    if judged_by != metric:
+        raise UsageFault(
+            f"the artifacts were compared by {judged_by}, [promotion] metric is {metric}. Run `flyweight measure`."
+        )
+    refuse_without_baseline(chosen)
+    return [Candidate(a, m) for a, m in zip(chosen, measured, strict=True)]
 
 
 def split_of(artifact: Artifact, runs: Path) -> Split:
-    """The split an artifact was trained on."""
+    """The split an artifact was trained on. Raises `UsageFault` for random weights, which saw none."""
+    if artifact.manifest.training is None:
+        raise UsageFault(f"{artifact.path} is untrained: its quality cannot be measured. Leave it out.")
     return open_split(open_run(runs / artifact.manifest.run).split_folder())
 
 

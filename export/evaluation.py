@@ -11,13 +11,13 @@ from contracts.encoding import PADDING, Catalog, RepeatPolicy
 from contracts.progress import Progress, silent
 from models import metrics
 from models.questions import EVERY_PREFIX, Questions
+from service.popular import PopularList
 from service.predictor import OnnxPredictor
 from service.ranking import Query, Ranking, rank
 
 DEPTH = 50
 """Items asked for per question: more than the deepest metric looks at, so that ties are seen whole."""
 
-HEADLINE = ("NDCG@10", "HitRate@10", "MRR@20", "HitRate@20", "Recall@20")
 PROTOCOL_POLICY: dict[str, RepeatPolicy] = {
     "time-split": "mask",
     "leave-one-out": "mask",
@@ -84,15 +84,22 @@ def answer(
     policy: RepeatPolicy,
     progress: Progress = silent,
 ) -> Answers:
-    """Ask every question; `item_ids` says what the item codes of the questions stand for."""
+    """Ask every question; `item_ids` says what the item codes of the questions stand for.
+
+    As in the service, a history of which the catalog holds nothing gets the popular list.
+    """
     to_index = codes_to_indices(predictor.artifact.catalog, item_ids)
     depth = min(DEPTH, predictor.items)
     recommended = np.full((len(questions.histories), depth), PADDING, dtype=np.int64)
     scores = np.full(recommended.shape, -np.inf, dtype=np.float32)
+    popular = PopularList(predictor.artifact.popular)
     for start in range(0, len(recommended), _BATCH):
         histories = [_in_catalog(to_index, h) for h in questions.histories[start : start + _BATCH]]
-        rankings = rank(predictor, [Query(history, depth, policy=policy) for history in histories])
-        _fill(recommended[start:], scores[start:], rankings)
+        asked = np.array([len(history) > 0 for history in histories])
+        rankings = rank(predictor, [Query(h, depth, policy=policy) for h in histories if h])
+        _fill(recommended, scores, start + np.flatnonzero(asked), rankings)
+        rankings = rank(popular, [Query(h, depth, policy=policy) for h in histories if not h])
+        _fill(recommended, scores, start + np.flatnonzero(~asked), rankings)
         progress(f"asking {predictor.artifact.name}", start + len(histories), len(recommended))
     targets = _targets_in_catalog(to_index, questions)
     unknown = sum(int(target[0] <= _OUTSIDE) for target in targets)
@@ -160,8 +167,8 @@ def _in_catalog(to_index: np.ndarray, codes: np.ndarray) -> list[int]:
     return indices[indices != PADDING].tolist()
 
 
-def _fill(recommended: np.ndarray, scores: np.ndarray, rankings: Sequence[Ranking]) -> None:
-    for row, ranking in enumerate(rankings):
+def _fill(recommended: np.ndarray, scores: np.ndarray, rows: np.ndarray, rankings: Sequence[Ranking]) -> None:
+    for row, ranking in zip(rows, rankings, strict=True):
         recommended[row, : len(ranking.items)] = ranking.items
         scores[row, : len(ranking.scores)] = ranking.scores
 

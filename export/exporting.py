@@ -18,6 +18,7 @@ from contracts.artifact import (
     seal,
 )
 from contracts.encoding import Catalog, encode_excluded, encode_histories
+from contracts.faults import UsageFault
 from contracts.graph import graph_inputs, graph_outputs
 from contracts.progress import Progress, silent
 from contracts.revision import code_revision
@@ -37,13 +38,25 @@ PROBE_ITEMS = 10
 
 def export_run(run: Run, settings: Settings, progress: Progress = silent) -> Artifact:
     """Seal the run's model as variant fp32. Raises `VerdictIsNo` when the graph and the model disagree."""
-    split = open_split(run.split_folder())
+    split = _split_of(run)
     catalog = _catalog_of(split, settings.paths.artifacts)
     histories = _real_histories(split, PARITY_HISTORIES)
     settings = _as_trained(settings, run)
     manifest = _manifest(run.description.rung, run.folder.name, len(catalog), settings, _training(run, split))
     popular = np.argsort(-run.popularity(), kind="stable")
     return _seal(manifest, catalog, popular, run.model(), histories, settings, progress)
+
+
+def _split_of(run: Run) -> Split:
+    """The split the run learned from, for its catalog. Another one may have been made in its place since."""
+    split = open_split(run.split_folder())
+    expected, found = run.description.split_sha256, split.description.sha256
+    if found != expected:
+        raise UsageFault(
+            f"{run.folder} was trained on split {expected[:12]}, but {split.folder} now holds {found[:12]}: its "
+            "catalog is another one. Train again on what is there, or split the first log there again."
+        )
+    return split
 
 
 def _as_trained(settings: Settings, run: Run) -> Settings:

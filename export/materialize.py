@@ -6,10 +6,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import polars as pl
+from redis.exceptions import RedisError
 
 from contracts import durable, item_numbers
 from contracts.artifact import Artifact
-from contracts.faults import UsageFault
+from contracts.faults import RunNotValid, UsageFault
 from contracts.interaction import ITEM_ID, USER_ID
 from contracts.progress import Progress, silent
 from contracts.sections import Settings
@@ -41,7 +42,10 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 def materialize(log: Log, settings: Settings, redis_url: str, progress: Progress = silent) -> Materialized:
-    """Write the newest `history-length` interactions of every user, then the marker. Safe while serving."""
+    """Write the newest `history-length` interactions of every user, then the marker. Safe while serving.
+
+    Raises `RunNotValid` when the feature cache does not take them.
+    """
     table = item_numbers.load(settings.paths.artifacts)
     if not table:
         raise UsageFault(
@@ -53,8 +57,14 @@ def materialize(log: Log, settings: Settings, redis_url: str, progress: Progress
     known = log.frame.select(USER_ID, pl.Series(_NUMBER, numbers)).filter(pl.col(_NUMBER) >= 0)
     histories = _newest(known, _NUMBER, settings.features.history_length)
     ttl_seconds = settings.features.ttl_days * 24 * 3600
-    with connect(redis_url) as redis:
-        users = write_histories(redis, _rows(histories, progress), ttl_seconds=ttl_seconds)
+    try:
+        with connect(redis_url) as redis:
+            users = write_histories(redis, _rows(histories, progress), ttl_seconds=ttl_seconds)
+    except (RedisError, OSError) as error:
+        raise RunNotValid(
+            f"the feature cache cannot be filled: {error}. Check that the Redis of REDIS_URL runs and has room, "
+            "and run `flyweight materialize` again."
+        ) from error
     written = int(histories[_NUMBER].list.len().sum() or 0)
     return Materialized(users, written, len(log.frame) - len(known))
 

@@ -15,12 +15,13 @@ from contracts.artifact import MANIFEST, Artifact
 from contracts.faults import RunNotValid, UsageFault
 from contracts.machine import cores, cpu_model, machine_name
 from contracts.progress import Progress, silent
+from contracts.revision import EVERYTHING, code_revision
 from contracts.sections import Settings
 from export.evaluation import Answers, Estimate, Evaluation, answer, codes_to_indices, evaluate
 from export.footprint import Footprint, footprint_of
 from export.latency import Latency, time_side_by_side
 from models.interactions import concatenate
-from models.questions import cold_questions, holdout_questions
+from models.questions import Questions, cold_questions, holdout_questions
 from models.split import Split
 from service.predictor import OnnxPredictor
 
@@ -75,8 +76,13 @@ class Candidate:
         return _place(self.artifact)
 
     @property
+    def latency(self) -> Latency:
+        """Of the smallest batch that was measured."""
+        return min(self.measured.latency, key=lambda latency: latency.batch_size)
+
+    @property
     def p50_ms(self) -> float:
-        return self.measured.latency[0].p50_ms
+        return self.latency.p50_ms
 
 
 def measure(
@@ -92,10 +98,17 @@ def measure(
     known = [read_measured(artifact) for artifact in artifacts]
     if all(measured is not None and measured.run == run for measured in known):
         return [Candidate(a, m) for a, m in zip(artifacts, known, strict=True) if m]
+    questions = _holdout_questions(split)
     predictors = [OnnxPredictor(artifact, threads=THREADS) for artifact in artifacts]
-    answers = _ask_all(predictors, split, progress)
+    for predictor in predictors:
+        predictor.replay_probes()
+    policies = [artifact.manifest.repeat_policy for artifact in artifacts]
+    answers = [
+        answer(predictor, questions, split.item_ids, policy, progress)
+        for predictor, policy in zip(predictors, policies, strict=True)
+    ]
     compared = _compare(artifacts, answers, settings)
-    histories = [_real_histories(artifact, split) for artifact in artifacts]
+    histories = [_real_histories(artifact, questions, split) for artifact in artifacts]
     latencies = time_side_by_side(predictors, histories, settings.measuring, progress)
     cold = cold_questions(concatenate(split.train, split.validation), split.holdout(), len(split.user_ids))
     machine = Machine(machine_name(), cpu_model(), cores(), THREADS)
@@ -123,7 +136,8 @@ def read_measured(artifact: Artifact) -> Measured | None:
         return None
     except (msgspec.MsgspecError, UnicodeDecodeError):  # an older form of the file: measure again
         return None
-    return measured if measured.manifest_sha256 == _manifest_sha256(artifact) else None
+    is_of_this = measured.manifest_sha256 == _manifest_sha256(artifact) and measured.machine.name == machine_name()
+    return measured if is_of_this else None
 
 
 def _place(artifact: Artifact) -> Path:
@@ -140,18 +154,24 @@ def _run_key(artifacts: Sequence[Artifact], split: Split, settings: Settings) ->
         split.description.sha256,
         settings.promotion.metric,
         msgspec.json.encode(settings.measuring).decode(),
+        code_revision((*EVERYTHING, "service")),
         *sorted(artifact.version for artifact in artifacts),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def _refuse_incomparable(artifacts: Sequence[Artifact], split: Split) -> None:
+def refuse_without_baseline(artifacts: Sequence[Artifact]) -> None:
+    """Raise `UsageFault` unless the baseline is among `artifacts`."""
     names = [artifact.name for artifact in artifacts]
     if BASELINE not in names:
         raise UsageFault(
             f"measuring needs the baseline {BASELINE} to compare with; found {', '.join(names) or 'nothing'}. "
             "Run `flyweight train --rung popularity` and `flyweight export --rung popularity`."
         )
+
+
+def _refuse_incomparable(artifacts: Sequence[Artifact], split: Split) -> None:
+    refuse_without_baseline(artifacts)
     for artifact in artifacts:
         training = artifact.manifest.training
         if training is None or training.split_sha256 != split.description.sha256:
@@ -162,14 +182,14 @@ def _refuse_incomparable(artifacts: Sequence[Artifact], split: Split) -> None:
             )
 
 
-def _ask_all(predictors: Sequence[OnnxPredictor], split: Split, progress: Progress) -> list[Answers]:
+def _holdout_questions(split: Split) -> Questions:
     questions = holdout_questions(split)
     if not questions.histories:
         raise RunNotValid(
             "the holdout asks no question: no user in it has a history before it. "
             "Bring a longer log, or a larger [split] holdout-percent."
         )
-    return [answer(p, questions, split.item_ids, p.artifact.manifest.repeat_policy, progress) for p in predictors]
+    return questions
 
 
 def _compare(
@@ -186,8 +206,8 @@ def _compare(
     return [(against(i, baseline), against(i, best)) for i in range(len(artifacts))]
 
 
-def _real_histories(artifact: Artifact, split: Split) -> list[list[int]]:
+def _real_histories(artifact: Artifact, questions: Questions, split: Split) -> list[list[int]]:
     """Histories of the holdout's questions as this artifact sees them: at most 512, never empty."""
     to_index = codes_to_indices(artifact.catalog, split.item_ids)
-    mapped = [to_index[history] for history in holdout_questions(split).histories[:512]]
+    mapped = [to_index[history] for history in questions.histories[:512]]
     return [kept.tolist() for history in mapped if len(kept := history[history >= 0])] or [[0]]

@@ -1,10 +1,12 @@
 """The promotion step: the cheapest artifact that is good enough ships, with the reason in writing.
 
-Good enough: at most `max-degradation` percent below the best, and better than popularity by more than
-`min-improvement` percent with 95 % confidence. Among those the lowest median latency wins; inside the
-spread of the rounds is a tie, and the smaller one wins. Popularity itself ships when nothing beats it.
+Good enough: better than popularity by more than `min-improvement` percent with 95 % confidence, and at most
+`max-degradation` percent below the best of those. Popularity itself need not beat itself: it competes, and
+ships when nothing beats it. Of the good enough the lowest median latency wins; inside the spread of the
+rounds is a tie, and the smaller one wins.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +16,13 @@ import msgspec
 from contracts import durable
 from contracts.artifact import Artifact, open_artifact
 from contracts.faults import ArtifactFault, UsageFault
-from contracts.pointer import move_pointer, read_pointer
+from contracts.pointer import move_pointer, place_under, read_pointer
 from contracts.sections import Promotion
 from export.bundle import refresh_bundle
 from export.measuring import BASELINE, Candidate
 
 RECORD = "promotions.json"
+ROLLED_BACK = "rolled back"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -55,34 +58,37 @@ def decide(candidates: Sequence[Candidate], rule: Promotion, only: Artifact | No
 
     `only` asks whether that one may ship, instead of which one is the cheapest.
     """
-    best = max(candidates, key=lambda c: c.quality.value)
     baseline = next(c for c in candidates if c.artifact.name == BASELINE)
+    proven = [c for c in candidates if c is baseline or _beats(c, baseline, rule)]
+    best = max(proven, key=lambda c: c.quality.value)
     verdicts = [judge(candidate, baseline, best, rule) for candidate in candidates]
     good = [c for c, verdict in zip(candidates, verdicts, strict=True) if verdict.good_enough]
     if only:
         good = [c for c in good if c.artifact.version == only.version]
         if not good:
-            return Decision(
-                None, None, f"{only.name} {only.version} is not good enough or not measured.", verdicts
-            )
-    winner = _cheapest(good) if good else baseline
-    reason = _explain(winner, baseline, best, len(good), rule)
+            unknown = "it was not measured with the others, see `flyweight measure`"
+            why = next((v.why for v in verdicts if v.version == only.version), unknown)
+            return Decision(None, None, f"{only.name} {only.version} does not ship: {why}.", verdicts)
+    winner = _cheapest(good)  # the best is always among them
+    chosen = "good enough" if only else f"the cheapest of {len(good)} good enough"
+    rivals = [c for c in candidates if c is not baseline]
+    if best is baseline and rivals:
+        reason = _explain_baseline(baseline, max(rivals, key=lambda c: c.quality.value), rule)
+    else:
+        reason = _explain(winner, baseline, best, chosen, rule)
     return Decision(winner.artifact.name, winner.artifact.version, reason, verdicts)
 
 
 def judge(candidate: Candidate, baseline: Candidate, best: Candidate, rule: Promotion) -> Verdict:
     """Whether one candidate is good enough. `min-improvement` does not bind the baseline itself."""
     given_up = _percent_below(candidate, best)
-    gain = candidate.measured.against_baseline.difference
-    needed = rule.min_improvement / 100 * baseline.quality.value
-    if given_up > rule.max_degradation:
-        good, why = False, f"refused: {given_up:.1f} % below the best, {rule.max_degradation:g} % is allowed"
-    elif candidate is not baseline and gain.low <= needed:
+    if candidate is not baseline and not _beats(candidate, baseline, rule):
+        gain = candidate.measured.against_baseline.difference
         interval = f"{gain.low:+.4f} to {gain.high:+.4f}"
-        good, why = (
-            False,
-            f"refused: gains {interval} over popularity (95 %), above {needed:+.4f} is asked for",
-        )
+        needed = f"above {_needed(baseline, rule):+.4f} is asked for"
+        good, why = False, f"refused: gains {interval} over popularity (95 %), {needed}"
+    elif given_up > rule.max_degradation:
+        good, why = False, f"refused: {given_up:.1f} % below the best, {rule.max_degradation:g} % is allowed"
     else:
         good, why = True, f"good enough: {given_up:.1f} % below the best"
     return Verdict(candidate.artifact.name, candidate.artifact.version, good, why)
@@ -91,8 +97,16 @@ def judge(candidate: Candidate, baseline: Candidate, best: Candidate, rule: Prom
 def _cheapest(good: Sequence[Candidate]) -> Candidate:
     """The fastest; those whose rounds overlap with the fastest one's are a tie, and the smallest of them wins."""
     fastest = min(good, key=lambda c: c.p50_ms)
-    ties = [c for c in good if c.measured.latency[0].low_ms <= fastest.measured.latency[0].high_ms]
+    ties = [c for c in good if c.latency.low_ms <= fastest.latency.high_ms]
     return min(ties, key=lambda c: c.artifact.size_bytes)
+
+
+def _beats(candidate: Candidate, baseline: Candidate, rule: Promotion) -> bool:
+    return candidate.measured.against_baseline.difference.low > _needed(baseline, rule)
+
+
+def _needed(baseline: Candidate, rule: Promotion) -> float:
+    return rule.min_improvement / 100 * baseline.quality.value
 
 
 def _percent_below(candidate: Candidate, best: Candidate) -> float:
@@ -101,18 +115,29 @@ def _percent_below(candidate: Candidate, best: Candidate) -> float:
     return 100 * (1 - candidate.quality.value / best.quality.value)
 
 
-def _explain(winner: Candidate, baseline: Candidate, best: Candidate, good: int, rule: Promotion) -> str:
+def _cost(candidate: Candidate) -> str:
+    latency, size_mb = candidate.latency, candidate.artifact.size_bytes / 1e6
+    what = "prediction" if latency.batch_size == 1 else f"batch of {latency.batch_size}"
+    return f"{latency.p50_ms:.3f} ms per {what} (median, one thread), {size_mb:.2f} MB"
+
+
+def _explain_baseline(baseline: Candidate, rival: Candidate, rule: Promotion) -> str:
+    """Why popularity itself ships; `rival` came highest of the others."""
+    margin = f" by more than {rule.min_improvement:g} %" if rule.min_improvement else ""
+    gain = rival.measured.against_baseline.difference
+    return (
+        f"{baseline.artifact.name} ships because nothing measured beats it with confidence{margin}: the next, "
+        f"{rival.artifact.name}, reaches {rival.measured.metric} {rival.quality.value:.4f} against "
+        f"{baseline.quality.value:.4f} ({gain.low:+.4f} to {gain.high:+.4f}). It costs {_cost(baseline)}."
+    )
+
+
+def _explain(winner: Candidate, baseline: Candidate, best: Candidate, chosen: str, rule: Promotion) -> str:
     """One paragraph for whoever has to answer for the launch."""
     metric, name = winner.measured.metric, winner.artifact.name
-    cost = f"{winner.p50_ms:.3f} ms per prediction (median, one thread), {winner.artifact.size_bytes / 1e6:.2f} MB"
-    if not good:
-        return (
-            f"{name} ships because nothing measured beats it with confidence: the best, {best.artifact.name}, "
-            f"reaches {metric} {best.quality.value:.4f} against {baseline.quality.value:.4f}. It costs {cost}."
-        )
     sentences = [
-        f"{name} ships: the cheapest of {good} good enough, with {metric} {winner.quality.value:.4f} "
-        f"(95 % interval {winner.quality.low:.4f} to {winner.quality.high:.4f}) at {cost}."
+        f"{name} ships: {chosen}, with {metric} {winner.quality.value:.4f} "
+        f"(95 % interval {winner.quality.low:.4f} to {winner.quality.high:.4f}) at {_cost(winner)}."
     ]
     if winner is not baseline:
         gain = winner.measured.against_baseline.difference
@@ -136,28 +161,45 @@ def promote(artifacts: Path, bundle: Path, artifact: Artifact, reason: str, *, f
 def rollback(artifacts: Path, bundle: Path) -> Entry:
     """Return to the artifact that served before the promoted one, and record it."""
     with durable.lock(artifacts / ".promote.lock"):
-        current = read_pointer(artifacts)
-        promotions = [e for e in read_record(artifacts) if e.action != "rolled back"]
-        before = next(
-            (e.previous for e in reversed(promotions) if current and e.artifact == current.name != e.previous),
-            None,
-        )
-        if not before:
+        current = _current(artifacts)
+        served = _served(read_record(artifacts), current)
+        if len(served) < 2:
             raise UsageFault(
                 f"there is nothing to roll back to: {artifacts / RECORD} names no artifact before "
-                f"{current.name if current else 'the first promotion'}. "
-                "Promote one by name: `flyweight promote ARTIFACT`."
+                f"{current or 'the first promotion'}. Promote one by name: `flyweight promote ARTIFACT`."
             )
-        artifact = open_artifact(artifacts / before)
-        return _move(artifacts, bundle, artifact, "rolled back", f"rolled back from {current.name}")
+        artifact = open_artifact(artifacts / served[-2])
+        return _move(artifacts, bundle, artifact, ROLLED_BACK, f"rolled back from {current}")
+
+
+def _served(entries: Sequence[Entry], current: str | None) -> list[str]:
+    """What served, oldest first, up to now; what was rolled back is gone from the end.
+
+    An entry counts only if the pointer moved, as the next entry or `current` shows.
+    """
+    served: list[str] = []
+    then = [*(entry.previous for entry in entries[1:]), current]
+    for entry, now in zip(entries, then, strict=False):
+        if now != entry.artifact:
+            continue
+        if entry.action == ROLLED_BACK:
+            del served[-1:]
+        if served[-1:] != [now]:
+            served.append(now)
+    return served
+
+
+def _current(artifacts: Path) -> str | None:
+    current = read_pointer(artifacts)
+    return os.path.relpath(current, artifacts) if current else None
 
 
 def _move(artifacts: Path, bundle: Path, artifact: Artifact, action: str, reason: str) -> Entry:
     """The pointer last: killed before it moved, all of this can be done again; killed after it, all is done.
     What is done again is recorded again."""
-    current = read_pointer(artifacts)
+    place = place_under(artifacts, artifact.path)
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    entry = Entry(at, action, artifact.path.name, current.name if current else None, reason)
+    entry = Entry(at, action, place, _current(artifacts), reason)
     _write_record(artifacts, [*read_record(artifacts), entry])
     refresh_bundle(bundle, artifact)
     move_pointer(artifacts, artifact.path)

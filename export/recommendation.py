@@ -17,22 +17,37 @@ from service.feature_cache import RedisFeatureCache
 from service.predictor import OnnxPredictor
 from service.ranking import Query, rank
 
+RANK, SCORE, SOURCE = "rank", "score", "source"
+SCHEMA = {USER_ID: pl.String, RANK: pl.Int32, ITEM_ID: pl.String, SCORE: pl.Float32, SOURCE: pl.String}
+
 _BATCH = 256
 _PATIENCE_MS = 10_000
 
 
 def read_users(path: Path) -> list[str]:
-    """User ids of a file: one per line, or the column `user_id` of a CSV or Parquet file."""
-    if path.suffix == ".parquet":
-        frame = pl.read_parquet(path)
-    elif path.suffix == ".csv":
-        frame = pl.read_csv(path, infer_schema=False)
-    else:
-        frame = pl.DataFrame({USER_ID: path.read_text(encoding="utf-8").split("\n")})
+    """User ids of a file: one per line, or the column `user_id` of a CSV or Parquet file.
+
+    Raises `UsageFault` for a file that is none of these.
+    """
+    try:
+        frame = _read_table(path)
+    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+        raise UsageFault(
+            f"{path} cannot be read: {error}. Expected user ids, one per line, or a .csv or .parquet file with "
+            f"the column {USER_ID}."
+        ) from error
     if USER_ID not in frame.columns:
         raise UsageFault(f"{path} has the columns {', '.join(frame.columns)}; expected one called {USER_ID}.")
     users = frame[USER_ID].cast(pl.String)
     return [user for user in users if user]
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    if path.suffix == ".csv":
+        return pl.read_csv(path, infer_schema=False)
+    return pl.DataFrame({USER_ID: path.read_text(encoding="utf-8").split("\n")})  # \r\n is read as \n
 
 
 def histories_of_log(log: Log, users: Sequence[str], catalog: Catalog) -> list[list[int]]:
@@ -73,25 +88,20 @@ def recommend_to_parquet(
     """Write `user_id, rank, item_id, score, source` (rank from 1) and return the number of rows.
 
     A user without a history in the catalog gets the popular list, as the service would answer, and
-    `source` says so; its scores are null.
+    `source` says so; its scores are null. To a popularity model every user is alike, so it answers them all.
     """
     item_ids = predictor.artifact.catalog.item_ids
-    parts = []
+    rows: dict[str, list] = {name: [] for name in SCHEMA}
     for start in range(0, len(users), _BATCH):
         asked = histories[start : start + _BATCH]
         for user, (items, scores, source) in zip(users[start:], _answer(predictor, asked, k), strict=False):
-            parts.append(
-                {
-                    USER_ID: [user] * len(items),
-                    "rank": list(range(1, len(items) + 1)),
-                    ITEM_ID: [item_ids[item] for item in items],
-                    "score": scores,
-                    "source": [source] * len(items),
-                }
-            )
+            rows[USER_ID] += [user] * len(items)
+            rows[RANK] += range(1, len(items) + 1)
+            rows[ITEM_ID] += [item_ids[item] for item in items]
+            rows[SCORE] += scores
+            rows[SOURCE] += [source] * len(items)
         progress("recommending", start + len(asked), len(users))
-    schema = {USER_ID: pl.String, "rank": pl.Int32, ITEM_ID: pl.String, "score": pl.Float32, "source": pl.String}
-    frame = pl.concat([pl.DataFrame(schema=schema), *(pl.DataFrame(part, schema=schema) for part in parts)])
+    frame = pl.DataFrame(rows, schema=SCHEMA)
     with durable.new_file(out) as path:
         frame.write_parquet(path)
     return len(frame)
@@ -100,11 +110,13 @@ def recommend_to_parquet(
 def _answer(
     predictor: OnnxPredictor, histories: Sequence[Sequence[int]], k: int
 ) -> Iterator[tuple[list[int], list[float | None], str]]:
-    policy = predictor.artifact.manifest.repeat_policy
+    manifest = predictor.artifact.manifest
+    suits = [len(history) > 0 or manifest.rung == "popularity" for history in histories]
     popular = predictor.artifact.popular[:k].tolist()
-    rankings = iter(rank(predictor, [Query(history, k, policy=policy) for history in histories if len(history)]))
-    for history in histories:
-        if len(history):
+    queries = [Query(history, k, policy=manifest.repeat_policy) for history in histories]
+    rankings = iter(rank(predictor, [query for query, asked in zip(queries, suits, strict=True) if asked]))
+    for asked in suits:
+        if asked:
             ranking = next(rankings)
             yield ranking.items, ranking.scores, Source.MODEL.value
         else:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from contracts.faults import Fault, RunNotValid
+from contracts.faults import RunNotValid, UsageFault
 from contracts.pointer import read_pointer
 from contracts.sections import Settings
 
@@ -28,7 +28,8 @@ def await_ready(url: str, seconds: float) -> None:
 
 
 def ask_all(url: str, questions: Sequence[Mapping[str, object]]) -> list[dict]:
-    """POST each question to /predict. Raises `Fault` with the service's own words when one is refused."""
+    """POST each question to /predict. When one is refused, raises with the service's own words: `UsageFault` when
+    the question is wrong, else `RunNotValid`, as when nothing answers."""
     return [_ask(url, question) for question in questions]
 
 
@@ -40,7 +41,10 @@ def _ask(url: str, question: Mapping[str, object]) -> dict:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
             return msgspec.json.decode(answer.read())
     except urllib.error.HTTPError as error:
-        raise Fault(f"{url} refused {dict(question)}: {error.code} {error.read().decode()}") from error
+        fault = UsageFault if error.code < 500 and error.code != 429 else RunNotValid
+        raise fault(f"{url} refused {dict(question)}: {error.code} {error.read().decode()}") from error
+    except OSError as error:
+        raise RunNotValid(f"{url} does not answer ({error}). Start it with `flyweight serve`.") from error
 
 
 def titles_of_promoted(settings: Settings) -> dict[str, str]:

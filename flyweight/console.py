@@ -8,7 +8,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 QUIET_SECONDS = 2.0
-"""A step that is over sooner shows nothing."""
+"""Progress shows once nothing was said for so long."""
+
+LINES_APART_SECONDS = 10.0
+"""Between lines of progress where there is no terminal to draw on."""
 
 WIDTH_OF_A_FILE = 140
 
@@ -25,16 +28,18 @@ class Reporter:
         )  # fmt: skip
         self._tasks: dict[str, TaskID] = {}
         self._begun: dict[str, float] = {}
-        self._told: dict[str, float] = {}
+        self._spoke = time.monotonic()
 
     def __enter__(self) -> "Reporter":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        self._lower_bars()
 
     def say(self, text: object = "") -> None:
         """A text or a table."""
+        self._spoke = time.monotonic()
+        self._lower_bars()
         self.console.print(text, markup=False)
 
     def read(self, path: Path | str, what: str) -> None:
@@ -44,18 +49,22 @@ class Reporter:
         self.say(f"wrote  {shown(path)}  {what}")
 
     def progress(self, task: str, done: int, total: int) -> None:
-        """A `contracts.progress.Progress`."""
+        """A `contracts.progress.Progress`. Many short tasks in a row are a reason to speak, as a long one is."""
         now = time.monotonic()
         begun = self._begun.setdefault(task, now)
-        if now - begun < QUIET_SECONDS:
-            return
-        if sys.stderr.isatty():
-            self._draw(task, done, total)
-        elif done == total or now - self._told.get(task, begun) > 10:
-            self._told[task] = now
-            print(f"  {task}: {done:,} of {total:,} ({now - begun:.0f} s)", file=sys.stderr, flush=True)
         if done == total:
             del self._begun[task]
+        silent_s = now - self._spoke
+        if sys.stderr.isatty():
+            if silent_s > QUIET_SECONDS or task in self._tasks:
+                self._draw(task, done, total)
+        elif silent_s > LINES_APART_SECONDS or (done == total and now - begun > QUIET_SECONDS):
+            self._spoke = now
+            print(f"  {task}: {done:,} of {total:,} ({now - begun:.0f} s)", file=sys.stderr, flush=True)
+
+    def _lower_bars(self) -> None:
+        if self._bars.live.is_started:  # stopping what never started prints an empty line
+            self._bars.stop()
 
     def _draw(self, task: str, done: int, total: int) -> None:
         self._bars.start()

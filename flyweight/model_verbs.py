@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from contracts.artifact import Artifact
 from contracts.faults import UsageFault
 from flyweight.tables import evaluation_table, measured_table
 from flyweight.verb import THERE, Desk, Outcome, verb
@@ -50,18 +51,21 @@ def export(desk: Desk, rung: str | None, all_rungs: bool, untrained: bool, items
     from models.ladder import RUNGS, UNTRAINED_RUNGS
     from models.training import newest_run
 
-    if untrained:
-        if not items:
-            raise UsageFault("--untrained needs --items N, the size of the made-up catalog.")
-        (name,) = _rungs(rung, False, UNTRAINED_RUNGS)
-        artifacts = [export_untrained(name, items, desk.settings, desk.out.progress)]
-    else:
-        runs = [newest_run(desk.settings.paths.runs, name) for name in _rungs(rung, all_rungs, RUNGS)]
-        for run in runs:
-            desk.out.read(run.folder, run.description.rung)
-        artifacts = [export_run(run, desk.settings, desk.out.progress) for run in runs]
-    for artifact in artifacts:
+    if untrained != bool(items):
+        raise UsageFault("--untrained needs --items N, the size of the made-up catalog; only it takes --items.")
+    artifacts = []
+
+    def wrote(artifact: Artifact) -> None:
         desk.out.wrote(artifact.path, f"{artifact.name}, {artifact.size_bytes / 1e6:.2f} MB, parity holds")
+        artifacts.append(artifact)
+
+    if untrained:
+        for name in _rungs(rung, all_rungs, UNTRAINED_RUNGS):
+            wrote(export_untrained(name, items, desk.settings, desk.out.progress))
+    else:
+        for run in [newest_run(desk.settings.paths.runs, name) for name in _rungs(rung, all_rungs, RUNGS)]:
+            desk.out.read(run.folder, run.description.rung)
+            wrote(export_run(run, desk.settings, desk.out.progress))
     return Outcome({"artifacts": [{"path": str(a.path), "version": a.version} for a in artifacts]})
 
 

@@ -26,7 +26,7 @@ def promote(desk: Desk, artifact: str | None, force: bool) -> Outcome:
     if force:
         winner, reason, decision = find_artifact(paths.artifacts, artifact), "forced by hand, no gate asked", None
     else:
-        candidates = measured_candidates(paths.artifacts)
+        candidates = measured_candidates(paths.artifacts, desk.settings.promotion.metric)
         decision = decide(
             candidates, desk.settings.promotion, only=artifact and find_artifact(paths.artifacts, artifact)
         )

@@ -25,7 +25,8 @@ def materialize(desk: Desk, interactions: Path, traffic: Path | None) -> Outcome
     from models.log import read_log
 
     settings = desk.settings
-    log = read_log(interactions, settings.log)
+    promoted = find_artifact(settings.paths.artifacts, POINTER) if traffic else None
+    log = read_log(interactions, settings.log, progress=desk.out.progress)
     desk.out.read(interactions, f"{len(log.frame):,} interactions")
     with _feature_cache_url(settings) as url:
         filled = fill(log, settings, url, desk.out.progress)
@@ -35,8 +36,7 @@ def materialize(desk: Desk, interactions: Path, traffic: Path | None) -> Outcome
         desk.out.say(
             f"       left out: {filled.without_number:,} interactions with items that no training has seen"
         )
-    if traffic:
-        promoted = find_artifact(settings.paths.artifacts, POINTER)
+    if traffic and promoted:
         written = write_traffic(log, promoted, settings.features.history_length, traffic)
         desk.out.wrote(traffic, f"{len(written.users):,} users, {len(written.items):,} items for load tests")
     return Outcome(filled)
@@ -96,7 +96,8 @@ def recommend(desk: Desk, artifact: str, users: Path, history: Path | None, k: i
     asked = read_users(users)
     desk.out.read(users, f"{len(asked):,} users")
     if history:
-        histories = histories_of_log(read_log(history, desk.settings.log), asked, found.catalog)
+        log = read_log(history, desk.settings.log, progress=desk.out.progress)
+        histories = histories_of_log(log, asked, found.catalog)
     else:
         with _feature_cache_url(desk.settings) as url:
             histories = histories_of_cache(url, asked, found.catalog)

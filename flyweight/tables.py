@@ -16,7 +16,7 @@ def measured_table(candidates: Sequence[Candidate]) -> Table:
     title = f"{first.machine.cpu}, {first.machine.threads} thread; 95 % intervals in brackets"
     batches = [f"p50 ms\nbatch {latency.batch_size}" for latency in first.latency]
     table = _table(title, "artifact", first.metric, "minus popularity", *batches)
-    for heading in ("p99 ms\nbatch 1", "size\nMB", "memory\nMB", "start\nms"):
+    for heading in (f"p99 ms\nbatch {candidates[0].latency.batch_size}", "size\nMB", "memory\nMB", "start\nms"):
         table.add_column(heading, justify="right")
     for candidate in sorted(candidates, key=lambda c: c.p50_ms):
         measured = candidate.measured
@@ -25,7 +25,7 @@ def measured_table(candidates: Sequence[Candidate]) -> Table:
             _interval(candidate.quality),
             _interval(measured.against_baseline.difference, sign="+"),
             *(f"{latency.p50_ms:.3f}" for latency in measured.latency),
-            f"{measured.latency[0].p99_ms:.3f}",
+            f"{candidate.latency.p99_ms:.3f}",
             f"{measured.size_bytes / 1e6:.2f}",
             f"{measured.footprint.memory_mb:.0f}",
             f"{measured.footprint.cold_start_ms:.0f}",

@@ -6,6 +6,7 @@ checkpoint.safetensors  only while it trains: where to go on after an interrupti
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -87,6 +88,7 @@ def train(split: Split, rung: str, settings: Settings, progress: Progress = sile
     with durable.lock(settings.paths.runs / f".{folder.name}.lock"):
         if (folder / RUN).exists():
             (folder / CHECKPOINT).unlink(missing_ok=True)
+            os.utime(folder / RUN)  # asked for last, so it is the newest again
             return Run(folder, _read(folder), reused=True)
         learnt = _learn(split, rung, settings, folder / CHECKPOINT, progress)
         arrays = {"popularity": learnt.popularity} | learnt.model.to_arrays()

@@ -1,13 +1,38 @@
 """The tiny planted world: a log with something to learn, walked once from split to measured artifacts."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from contracts.sections import Measuring, Paths, Sasrec, Settings, Training
+from contracts.artifact import Artifact
+from contracts.pointer import find_artifact
+from contracts.sections import Settings
 from contracts.settings import read_settings
+
+SMALL_AND_QUICK = """
+[training]
+max-history = 10
+threads = 1
+
+[item-to-item]
+windows = [5, 20]
+decays = [0.6, 1.0]
+idf = [0.0, 0.5]
+
+[sasrec]
+dimension = 16
+layers = 1
+heads = 1
+epochs = 2
+
+[measuring]
+batch-sizes = [1, 8]
+rounds = 2
+calls-per-round = 5
+resamples = 200
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -19,41 +44,64 @@ def _only_the_settings_of_the_test(monkeypatch):
 
 @dataclass(frozen=True)
 class World:
-    log: Path
-    settings: Settings
+    """A project folder: a log, flyweight.toml, and what the verbs wrote so far. Tests that write take a copy."""
+
+    root: Path
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "flyweight.toml"
+
+    @property
+    def settings(self) -> Settings:
+        return read_settings(self.config, environ={})
+
+    def artifact(self, rung: str) -> Artifact:
+        return find_artifact(self.settings.paths.artifacts, f"{rung}:fp32")
+
+    def copy(self, root: Path) -> "World":
+        shutil.copytree(self.root, root)
+        return World(root)
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A sample log of 400 users and 60 items, and settings that make everything small and quick."""
     from models.sample import write_sample
 
     root = tmp_path_factory.mktemp("world")
     write_sample(root / "log", users=400, items=60, interactions=6000, seed=7, signal=0.9)
-    return World(root / "log", small_settings(root))
+    (root / "flyweight.toml").write_text(SMALL_AND_QUICK)
+    return World(root)
 
 
 @pytest.fixture(scope="session")
-def exported(world: World) -> World:
-    """The world after train and export of popularity, item-to-item and a very small sasrec."""
+def exported(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A copy of the world after train and export of popularity, item-to-item and a very small sasrec."""
     from export.exporting import export_run
     from models.ladder import RUNGS
     from models.split import split_log
     from models.training import train
 
+    world = world.copy(tmp_path_factory.mktemp("exported") / "world")
     split = split_log(world.log, world.settings)
     for rung in RUNGS:
         export_run(train(split, rung, world.settings), world.settings)
     return world
 
 
-def small_settings(root: Path) -> Settings:
-    """Settings whose paths lie below `root`."""
-    paths = Paths(**{name: root / name for name in ("artifacts", "runs", "reports", "bundle", "state")})
-    return msgspec.structs.replace(
-        read_settings(environ={}),
-        paths=paths,
-        training=Training(max_history=10, threads=1),
-        sasrec=Sasrec(dimension=16, layers=1, heads=1, epochs=2),
-        measuring=Measuring(batch_sizes=(1, 8), rounds=2, calls_per_round=5, resamples=200),
-    )
+@pytest.fixture(scope="session")
+def measured(exported: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A copy of the exported world in which all artifacts were measured together."""
+    from export.candidates import choose_candidates, split_of
+    from export.measuring import measure
+
+    world = exported.copy(tmp_path_factory.mktemp("measured") / "world")
+    paths = world.settings.paths
+    chosen = choose_candidates(paths.artifacts, ())
+    measure(chosen, split_of(chosen[0], paths.runs), world.settings)
+    return world

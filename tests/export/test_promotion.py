@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, SealedFile
-from contracts.faults import UsageFault
-from contracts.pointer import read_pointer
+from contracts.faults import ArtifactFault, UsageFault
+from contracts.pointer import move_pointer, read_pointer
 from contracts.sections import Promotion
 from export.evaluation import Estimate, Evaluation
 from export.footprint import Footprint
@@ -154,3 +154,108 @@ def test_rollback_without_a_promotion_before_says_so(tmp_path):
     promote(tmp_path, tmp_path / "bundle", candidate(tmp_path, "popularity", 0.1, 1).artifact, "the only one")
     with pytest.raises(UsageFault, match="nothing to roll back to"):
         rollback(tmp_path, tmp_path / "bundle")
+
+
+def test_one_that_may_be_best_by_chance_does_not_hold_back_one_that_is_surely_better(tmp_path):
+    decision = decide(
+        [
+            candidate(tmp_path, "popularity", 0.050, 0.01, gain=(0, 0)),
+            candidate(tmp_path, "item-to-item", 0.070, 0.10, gain=(0.015, 0.025)),
+            candidate(tmp_path, "sasrec", 0.080, 1.00, gain=(-0.001, 0.061)),
+        ],
+        RULE,
+    )
+    assert decision.winner == "item-to-item:fp32"
+    verdicts = {verdict.name: verdict for verdict in decision.verdicts}
+    assert verdicts["sasrec:fp32"].why.startswith("refused: gains -0.0010 to +0.0610 over popularity")
+
+
+def test_popularity_that_nothing_beats_may_ship_whether_asked_for_or_not(tmp_path):
+    rivals = [
+        candidate(tmp_path, "popularity", 0.050, 0.01, gain=(0, 0)),
+        candidate(tmp_path, "sasrec", 0.060, 1.00, gain=(-0.001, 0.021)),
+    ]
+    for decision in decide(rivals, RULE), decide(rivals, RULE, rivals[0].artifact):
+        assert decision.winner == "popularity:fp32"
+        assert {verdict.name: verdict.good_enough for verdict in decision.verdicts} == {
+            "popularity:fp32": True,
+            "sasrec:fp32": False,
+        }
+
+
+def test_an_improvement_below_the_asked_one_is_told_as_such(tmp_path):
+    rivals = [
+        candidate(tmp_path, "popularity", 0.050, 0.01, gain=(0, 0)),
+        candidate(tmp_path, "sasrec", 0.060, 1.00, gain=(0.004, 0.016)),
+    ]
+    reason = decide(rivals, Promotion(min_improvement=10.0)).reason
+    assert "nothing measured beats it with confidence by more than 10 %" in reason
+
+
+def test_one_that_is_refused_or_was_not_measured_says_which(tmp_path):
+    rivals = [
+        candidate(tmp_path, "popularity", 0.050, 0.01, gain=(0, 0)),
+        candidate(tmp_path, "item-to-item", 0.090, 0.10),
+        candidate(tmp_path, "sasrec", 0.100, 1.00),
+    ]
+    assert "does not ship: refused: 10.0 % below the best" in decide(rivals, RULE, rivals[1].artifact).reason
+    stranger = candidate(tmp_path, "mean", 0.1, 1).artifact
+    assert "was not measured with the others" in decide(rivals, RULE, stranger).reason
+    asked = decide(rivals, RULE, rivals[2].artifact).reason
+    assert asked.startswith("sasrec:fp32 ships: good enough, with")
+
+
+def test_the_smallest_batch_decides_whatever_the_order_of_measuring(tmp_path):
+    quick, slow = candidate(tmp_path, "item-to-item", 0.1, 0.1), candidate(tmp_path, "sasrec", 0.1, 0.2)
+    rivals = [candidate(tmp_path, "popularity", 0.05, 0.01, gain=(0, 0))]
+    for one, batch_ms in (quick, 9.0), (slow, 1.0):
+        batch = Latency(32, batch_ms, batch_ms, batch_ms, batch_ms)
+        measured = msgspec.structs.replace(one.measured, latency=[batch, *one.measured.latency])
+        rivals.append(Candidate(one.artifact, measured))
+    decision = decide(rivals, RULE)
+    assert decision.winner == "item-to-item:fp32"
+    assert "0.100 ms per prediction" in decision.reason
+
+
+def test_rolling_back_goes_one_promotion_back_each_time_and_then_says_that_there_is_none(tmp_path):
+    a, b, c = (candidate(tmp_path / "artifacts", rung, 0.1, 1).artifact for rung in ("a", "b", "c"))
+    artifacts, bundle = tmp_path / "artifacts", tmp_path / "bundle"
+    for artifact in (a, b, a, c, c):  # promoting what serves already changes nothing
+        promote(artifacts, bundle, artifact, "because")
+    for expected in (a, b, a):
+        assert rollback(artifacts, bundle).artifact == expected.path.name
+        assert read_pointer(artifacts) == expected.path
+    with pytest.raises(UsageFault, match="nothing to roll back to"):
+        rollback(artifacts, bundle)
+    promote(artifacts, bundle, b, "again")
+    assert rollback(artifacts, bundle).artifact == a.path.name
+
+
+def test_a_promotion_that_was_recorded_but_never_happened_is_not_gone_back_to(tmp_path):
+    a, b, c = (candidate(tmp_path / "artifacts", rung, 0.1, 1).artifact for rung in ("a", "b", "c"))
+    artifacts, bundle = tmp_path / "artifacts", tmp_path / "bundle"
+    promote(artifacts, bundle, a, "first")
+    promote(artifacts, bundle, b, "killed before the pointer moved")
+    move_pointer(artifacts, a.path)
+    promote(artifacts, bundle, c, "next")
+    assert rollback(artifacts, bundle).artifact == a.path.name
+
+
+def test_an_artifact_outside_is_refused_and_not_recorded(tmp_path):
+    outside = candidate(tmp_path / "elsewhere", "sasrec", 0.1, 1).artifact
+    (tmp_path / "artifacts").mkdir()
+    with pytest.raises(ArtifactFault, match="is not under"):
+        promote(tmp_path / "artifacts", tmp_path / "bundle", outside, "by mistake", forced=True)
+    assert read_record(tmp_path / "artifacts") == []
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_popularity_that_comes_first_ships_and_says_that_nothing_beats_it(tmp_path):
+    rivals = [
+        candidate(tmp_path, "popularity", 0.060, 0.01, gain=(0, 0)),
+        candidate(tmp_path, "sasrec", 0.050, 1.00, gain=(-0.02, 0.00)),
+    ]
+    reason = decide(rivals, RULE).reason
+    assert reason.startswith(
+        "popularity:fp32 ships because nothing measured beats it with confidence: the next, sasrec"
+    )

@@ -33,7 +33,7 @@ def test_every_verb_explains_itself_and_takes_config_and_json(verb, tmp_path):
     ("arguments", "told"),
     [
         (["train"], "say either --rung NAME or --all"),
-        (["train", "--rung", "gbdt", "--interactions", "log.csv"], "there is no rung 'gbdt'"),
+        (["train", "--rung", "gbdt", "--interactions", "."], "there is no rung 'gbdt'"),
         (["train", "--all"], "say either --interactions FILE or --split DIR"),
         (["validate", "--interactions", "absent.csv"], "absent.csv"),
         (["promote", "--force"], "--force needs the ARTIFACT"),
@@ -41,7 +41,7 @@ def test_every_verb_explains_itself_and_takes_config_and_json(verb, tmp_path):
         (["rollback"], "nothing to roll back to"),
         (["measure"], "holds no artifact of a trained run"),
         (["serve"], "flyweight train"),
-        (["evaluate", "sasrec:int9", "--interactions", "x.csv"], "no artifact sasrec:int9"),
+        (["evaluate", "sasrec:int9", "--interactions", "."], "no artifact sasrec:int9"),
         (["export", "--untrained", "--rung", "mean"], "--untrained needs --items N"),
         (["export", "--rung", "sasrec"], "flyweight train"),
         (["serve", "--config", "absent.toml"], "absent.toml does not exist"),

@@ -97,6 +97,16 @@ def test_finished_run_is_returned_as_it_is(tmp_path, split):
     assert not (first.folder / CHECKPOINT).exists()
 
 
+def test_run_that_is_asked_for_again_is_the_newest_again(tmp_path, split):
+    settings = quick_settings(tmp_path)
+    other = msgspec.structs.replace(settings, training=msgspec.structs.replace(settings.training, seed=99))
+    first = train(split, "popularity", settings)
+    second = train(split, "popularity", other)
+    assert newest_run(settings.paths.runs, "popularity").folder == second.folder
+    train(split, "popularity", settings)
+    assert newest_run(settings.paths.runs, "popularity").folder == first.folder
+
+
 def test_setting_of_another_rung_leaves_a_run_valid(tmp_path, split):
     settings = quick_settings(tmp_path)
     train(split, "popularity", settings)

@@ -4,6 +4,7 @@ Every folder in LOGS that holds `interactions.*` is walked. Writes `reports/qual
 """
 
 import sys
+import warnings
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,7 @@ from service.predictor import OnnxPredictor
 from service.ranking import Query, rank
 
 SHOWN_USERS = 3
+OURS_BESIDE_IT = "item-to-item:fp32"
 
 
 class Rival(msgspec.Struct, frozen=True):
@@ -88,7 +90,9 @@ def compare(kind: str, candidates: list[Candidate], split: Split, settings: Sett
         )
         differences[candidate.artifact.name] = Estimate(*difference)
     rival = Rival(kind, name, float(theirs.mean()), differences)
-    out.say(f"implicit {name}: NDCG@10 {rival.ndcg:.4f}; ours minus it {differences}")
+    for ours, estimate in differences.items():
+        shown = _shown(msgspec.to_builtins(estimate), "+")
+        out.say(f"implicit {name}: NDCG@10 {rival.ndcg:.4f}; {ours} minus it {shown}")
     return rival
 
 
@@ -106,8 +110,14 @@ def table(walks: list[Walked]) -> str:
                 f"| {figures['HitRate@10']['value']:.4f} | {latency['p50_ms']:.3f} "
                 f"| {measured['size_bytes'] / 1e6:.2f} |"
             )
-        lines += [f"| {walked.log} | implicit {r.name} | {r.ndcg:.4f} | | | | |" for r in walked.rivals]
+        lines += [_rival_line(walked.log, rival) for rival in walked.rivals]
     return "\n".join(lines) + "\n"
+
+
+def _rival_line(log: str, rival: Rival) -> str:
+    ours = msgspec.to_builtins(rival.ours_minus_it[OURS_BESIDE_IT])
+    cells = f"{rival.ndcg:.4f}; {OURS_BESIDE_IT} minus it {_shown(ours, '+')}"
+    return f"| {log} | implicit: {rival.name} | {cells} | | | | |"
 
 
 def _shown(estimate: dict, sign: str = "") -> str:
@@ -115,6 +125,7 @@ def _shown(estimate: dict, sign: str = "") -> str:
 
 
 def main(logs: Path) -> None:
+    warnings.filterwarnings("ignore", module="implicit")  # it advises on BLAS threads and converts matrices
     settings, walks = read_settings(), []
     folders = sorted(path for path in logs.iterdir() if list(path.glob("interactions.*")))
     with Reporter() as out:

@@ -1,0 +1,27 @@
+"""`bundle/` is the promoted artifact and nothing else."""
+
+from contracts.pointer import read_pointer
+from export.bundle import refresh_bundle
+from service.rollout import load
+
+
+def files_of(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_bundle_holds_what_is_sealed_and_a_pointer_to_it(measured, tmp_path):
+    artifact = measured.artifact("sasrec")
+    assert list(artifact.path.glob("measured-*.json"))  # stands beside it, and stays there
+    refresh_bundle(tmp_path / "bundle", artifact)
+    sealed = ["manifest.json", *artifact.manifest.files]
+    assert files_of(tmp_path / "bundle") == sorted(["promoted", *(f"{artifact.path.name}/{f}" for f in sealed)])
+    assert load(read_pointer(tmp_path / "bundle")).artifact.version == artifact.version
+
+
+def test_another_promotion_replaces_the_whole_bundle(sealed, tmp_path):
+    refresh_bundle(tmp_path / "bundle", sealed["sasrec"])
+    (tmp_path / "bundle" / "note").write_text("left by hand")
+    refresh_bundle(tmp_path / "bundle", sealed["popularity"])
+    names = {path.name for path in (tmp_path / "bundle").iterdir()}
+    assert names == {"promoted", sealed["popularity"].path.name}
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

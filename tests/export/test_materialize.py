@@ -1,0 +1,94 @@
+"""Histories from a log reach the feature cache as item numbers, newest last."""
+
+import json
+
+import msgspec
+import pytest
+
+from contracts.faults import RunNotValid, UsageFault
+from contracts.sections import Features
+from export.materialize import materialize, write_traffic
+from export.recommendation import histories_of_cache
+from models.log import read_log
+from service.embedded_redis import embedded_redis
+from service.feature_cache import MARKER_KEY, connect, key_of
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory):
+    with embedded_redis(tmp_path_factory.mktemp("state")) as url:
+        yield url
+
+
+@pytest.fixture
+def write(tmp_path, exported):
+    """Writes a log of rows (user, item, second) and reads it."""
+
+    def write(*rows):
+        path = tmp_path / "some.csv"
+        path.write_text(
+            "user_id,item_id,timestamp\n" + "".join(f"{u},{i},{1_700_000_000 + t}\n" for u, i, t in rows)
+        )
+        return read_log(path, exported.settings.log)
+
+    return write
+
+
+@pytest.fixture
+def ids(sealed):
+    return sealed["popularity"].catalog.item_ids
+
+
+def test_a_user_is_read_back_as_the_log_has_it(redis_url, write, ids, exported, sealed):
+    log = write(("u1", ids[3], 2), ("u1", ids[5], 1), ("u2", ids[7], 3), ("u1", ids[3], 4))
+    filled = materialize(log, exported.settings, redis_url)
+    assert (filled.users, filled.interactions, filled.without_number) == (2, 4, 0)
+    catalog = sealed["popularity"].catalog
+    assert histories_of_cache(redis_url, ["u1", "u2", "nobody"], catalog) == [[5, 3, 3], [7], []]
+
+
+def test_only_the_newest_are_kept_and_they_expire(redis_url, write, ids, exported, sealed):
+    settings = msgspec.structs.replace(exported.settings, features=Features(history_length=2, ttl_days=3))
+    materialize(write(*(("u1", ids[at], at) for at in range(5))), settings, redis_url)
+    assert histories_of_cache(redis_url, ["u1"], sealed["popularity"].catalog) == [[3, 4]]
+    with connect(redis_url) as redis:
+        assert 0 < redis.ttl(key_of("u1")) <= 3 * 24 * 3600
+        assert redis.ttl(MARKER_KEY) == -1
+
+
+def test_items_without_a_number_stay_out_and_are_counted(redis_url, write, ids, exported, sealed):
+    log = write(("u1", "never-trained", 1), ("u1", ids[4], 2), ("u8", "never-trained", 3))
+    filled = materialize(log, exported.settings, redis_url)
+    assert (filled.users, filled.interactions, filled.without_number) == (1, 1, 2)
+    assert histories_of_cache(redis_url, ["u1", "u8"], sealed["popularity"].catalog) == [[4], []]
+
+
+def test_before_any_export_there_is_nothing_to_write(redis_url, write, elsewhere):
+    with pytest.raises(UsageFault, match="Run `flyweight train` and `flyweight export` first"):
+        materialize(write(("u1", "i1", 1), ("u1", "i2", 2)), elsewhere, redis_url)
+
+
+def test_a_redis_that_is_away_is_told_as_such(write, ids, exported, sealed):
+    away = "redis://127.0.0.1:1"
+    with pytest.raises(RunNotValid, match="the feature cache cannot be filled"):
+        materialize(write(("u1", ids[0], 1), ("u1", ids[1], 2)), exported.settings, away)
+    with pytest.raises(RunNotValid, match="feature_cache_down"):
+        histories_of_cache(away, ["u1"], sealed["popularity"].catalog)
+
+
+def test_a_cache_that_was_flushed_is_not_taken_for_cold_users(redis_url, sealed):
+    with connect(redis_url) as redis:
+        redis.flushall()
+    with pytest.raises(RunNotValid, match="feature_cache_empty"):
+        histories_of_cache(redis_url, ["u1"], sealed["popularity"].catalog)
+
+
+def test_traffic_names_who_did_most_first(write, ids, sealed, tmp_path):
+    log = write(("a", ids[0], 1), ("b", ids[1], 2), ("b", ids[2], 3), ("b", ids[3], 4))
+    write_traffic(log, sealed["popularity"], 2, tmp_path / "traffic.json")
+    traffic = json.loads((tmp_path / "traffic.json").read_text())
+    assert traffic["users"] == [
+        {"user_id": "b", "history": [ids[2], ids[3]]},
+        {"user_id": "a", "history": [ids[0]]},
+    ]
+    assert traffic["items"] == list(ids)
