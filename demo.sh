@@ -14,7 +14,7 @@ step flyweight measure
 step flyweight promote
 
 printf '\n== flyweight serve   (in the background for now)\n'
-flyweight serve &
+setsid flyweight serve &  # so that Ctrl-C reaches this script alone, which passes one SIGTERM on
 service=$!
 trap 'kill -TERM $service 2>/dev/null; wait $service' EXIT
 flyweight ask --wait 60

@@ -172,6 +172,7 @@ def open_artifact(path: Path, *, verify: bool = True) -> Artifact:
             "directory. Run `flyweight export`, or name one that `ls artifacts/` shows."
         ) from error
     manifest = _decode_manifest(path, content)
+    _refuse_unsealed(path, manifest)
     if verify:
         for name, expected in manifest.files.items():
             _verify(path / name, expected)
@@ -214,6 +215,15 @@ def _decode_manifest(path: Path, content: bytes) -> Manifest:
         f"{path} has schema version {schema}, this code reads {SCHEMA_VERSION}. "
         "Export the run again with `flyweight export`, or serve it with the code that sealed it."
     )
+
+
+def _refuse_unsealed(path: Path, manifest: Manifest) -> None:
+    """Whatever serves must be sealed, and nothing that is sealed may lie elsewhere."""
+    missing = sorted({MODEL, CATALOG, POPULAR, PROBES} - manifest.files.keys())
+    outside = sorted(name for name in manifest.files if Path(name).name != name)
+    if missing or outside:
+        found = f"does not seal {', '.join(missing)}" if missing else f"seals {outside[0]!r}, which lies elsewhere"
+        raise ArtifactFault(f"{path / MANIFEST} {found}. Export the run again with `flyweight export`.")
 
 
 def _seal_of(path: Path) -> SealedFile:

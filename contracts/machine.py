@@ -7,16 +7,30 @@ import platform
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
 
 
-def cores(cgroup: Path = CGROUP) -> int:
+def cores(cgroup: Path = CGROUP, own: Path = OWN_CGROUP) -> int:
     """CPU cores this process may use: the cgroup's quota (v2 or v1) where one is set, else its affinity.
+
+    In version 2 the smallest quota counts of all groups from the root down to the process's own.
 
     A container with a quota of two cores on a host of 64 gets 2. At least 1; a fraction is rounded up.
     """
     allowed = len(os.sched_getaffinity(0))
-    quota = _cgroup_quota(cgroup)
-    return max(1, min(allowed, math.ceil(quota))) if quota else allowed
+    quotas = [quota for folder in _groups(cgroup, own) if (quota := _cgroup_quota(folder))]
+    return max(1, min(allowed, *map(math.ceil, quotas))) if quotas else allowed
+
+
+def _groups(root: Path, own: Path) -> list[Path]:
+    """The folders of the groups that hold this process, the root first."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return [root]
+    path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    inner = [part for part in Path(path).parts if part != ".."]
+    return [root.joinpath(*inner[:depth]) for depth in range(len(inner) + 1)]
 
 
 def _cgroup_quota(root: Path) -> float | None:

@@ -12,11 +12,14 @@ _NAME = re.compile(r"(?P<rung>[a-z0-9-]+):(?P<variant>[a-z0-9-]+)")
 
 
 def read_pointer(artifacts: Path) -> Path | None:
-    """Where the promoted artifact lies, or None when nothing is promoted."""
+    """Where the promoted artifact lies, or None when nothing is promoted. Raises `ArtifactFault` for a line
+    that leads elsewhere."""
     try:
         line = (artifacts / POINTER).read_text().strip()
     except FileNotFoundError:
         return None
+    if Path(line).is_absolute() or ".." in Path(line).parts or "\n" in line:
+        raise ArtifactFault(f"{artifacts / POINTER} says {line!r}; expected one path below {artifacts}/.")
     return artifacts / line if line else None
 
 

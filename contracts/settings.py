@@ -5,6 +5,7 @@ the key, the value and what is allowed.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,9 @@ SHORT_VARIABLES = {
 }
 CONFIG_VARIABLE = "FLYWEIGHT_CONFIG"
 """Names the file; the one variable of ours that is not a setting."""
+
+_INJECTED = re.compile(r"FLYWEIGHT_SERVICE_HOST|FLYWEIGHT(_SERVICE)?_PORT(_.*)?")
+"""What Kubernetes puts into every pod beside a Service named flyweight, FLYWEIGHT_PORT=tcp://... among it."""
 
 Key = tuple[str, str]
 """Section and key as the file writes them: `("service", "max-batch")`."""
@@ -84,6 +88,8 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, Key, str]]:
     """Settings in the environment, a short name over the long one. An empty value counts as unset."""
     long_names = {variable_of(key): key for key in setting_keys()}
     known = {**long_names, **SHORT_VARIABLES}
+    if environ.get("FLYWEIGHT_PORT", "").startswith("tcp://"):  # nobody's setting: see _INJECTED
+        environ = {name: value for name, value in environ.items() if not _INJECTED.fullmatch(name)}
     for variable in environ:
         if variable.startswith("FLYWEIGHT_") and variable not in known and variable != CONFIG_VARIABLE:
             raise SettingsFault(

@@ -63,10 +63,11 @@ def download(desk: Desk, name: str, out: Path | None) -> Outcome:
     from models.download import download as fetch
 
     folder = out or Path("downloads") / name
-    licence = fetch(name, folder, progress=desk.out.progress)
+    fetched = fetch(name, folder, progress=desk.out.progress)
     desk.out.wrote(folder, f"the {name} log")
-    desk.out.say(licence)
-    return Outcome({"out": str(folder), "licence": licence})
+    for line in (*fetched.checked, fetched.licence):
+        desk.out.say(line)
+    return Outcome({"out": str(folder), "licence": fetched.licence, "checked": fetched.checked})
 
 
 @verb(flags={"protocol": ("split", "protocol")})

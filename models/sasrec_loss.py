@@ -35,9 +35,10 @@ def sampled_softmax_loss(
     of how often each was expected among the n. A sampled item that is a target of the position is left out.
     """
     logits = states @ functional.embedding(sampled, table).T - log_expected
-    is_target = torch.zeros(len(states), len(table), dtype=torch.bool, device=states.device)
-    is_target[owners, targets] = True
-    others = logits.masked_fill(is_target[:, sampled], -torch.inf).logsumexp(dim=-1)
+    pair, place = (targets[:, None] == sampled).nonzero(as_tuple=True)
+    is_target = torch.zeros(logits.shape, dtype=torch.bool, device=states.device)
+    is_target[owners[pair], place] = True
+    others = logits.masked_fill(is_target, -torch.inf).logsumexp(dim=-1)
     own = _target_scores(states, table, targets, owners)
     losses = torch.logaddexp(own, functional.embedding(owners, others[:, None])[:, 0]) - own
     return weights @ losses / weights.sum()

@@ -120,6 +120,19 @@ def newest_run(runs: Path, rung: str) -> Run:
     return found[-1]
 
 
+def newest_runs_together(runs: Path) -> list[Run]:
+    """The newest run of every rung that learned from the same split as the newest run of all, cheapest first.
+
+    Runs of another log never come along. Raises `UsageFault` where nothing was trained yet.
+    """
+    found = find_runs(runs)
+    if not found:
+        raise UsageFault(f"{runs} holds no finished run. Run `flyweight train --interactions FILE --all` first.")
+    split = found[-1].description.split_sha256
+    newest = {run.description.rung: run for run in found if run.description.split_sha256 == split}
+    return [newest[rung] for rung in RUNGS if rung in newest]
+
+
 @dataclass(frozen=True)
 class _Learnt:
     model: Model

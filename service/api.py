@@ -14,10 +14,10 @@ from contracts import durable
 from contracts.faults import Fault, UsageFault
 from contracts.machine import cores
 from contracts.settings import Settings, read_settings, variable_of
-from service.app import Worker, create_app
+from service.app import ANSWER_SECONDS, Worker, create_app
 from service.embedded_redis import embedded_redis
 from service.feature_cache import RedisFeatureCache
-from service.lifetime import child_of
+from service.lifetime import child_of, private_folder
 from service.rollout import load, promoted_path
 
 _PARENT_VARIABLE = "SERVICE_PARENT_PID"
@@ -54,7 +54,7 @@ _worker = Worker(_settings, RedisFeatureCache(_redis_url, timeout_ms=_settings.f
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": [".*"]},
-    traffic={"timeout": _settings.service.body_timeout_ms / 1000 + 5},
+    traffic={"timeout": _settings.service.body_timeout_ms / 1000 + ANSWER_SECONDS + 2},
 )
 @bentoml.asgi_app(create_app(_worker), path="/")
 class Flyweight:
@@ -82,6 +82,7 @@ class Flyweight:
 
 @contextlib.contextmanager
 def _sole_service(state: Path):
+    private_folder(state)
     try:
         with durable.lock(state / "service.lock", wait=False):
             yield

@@ -31,8 +31,12 @@ ROUTES = {
     "/livez": "GET",
     "/readyz": "GET",
     "/healthz": "GET",
+    "/schema.json": "GET",
 }
-"""Every path there is and its method; BentoML answers the last three."""
+"""Every path there is and its method; BentoML answers the last four."""
+
+ANSWER_SECONDS = 3
+"""How long an answer may take beyond the time that its body may take to arrive."""
 
 _LIBRARIES = ("flyweight", "bentoml", "onnxruntime", "numpy", "msgspec", "redis", "starlette")
 
@@ -75,8 +79,9 @@ class Worker:
 
     async def predict(self, exchange: Exchange) -> Reply:
         limits = self.settings.service
-        body = await exchange.read_json(max_bytes=limits.max_body_bytes, timeout_ms=limits.body_timeout_ms)
-        found = await self.batcher.ask(parse_predict(body))
+        with self.batcher.admit():  # first: the bodies of a crowd would else fill the memory
+            body = await exchange.read_json(max_bytes=limits.max_body_bytes, timeout_ms=limits.body_timeout_ms)
+            found = await self.batcher.ask(parse_predict(body))
         model = found.serving.model
         answer = Answer(exchange.request_id, found.items, model, found.source, found.reason, found.reason.degraded)
         headers = ((b"x-model-version", model.version.encode()), (b"x-variant", model.variant.encode()))
@@ -120,11 +125,12 @@ def create_app(worker: Worker) -> Starlette:
         "/openapi.json": _openapi,
         "/": worker.index,
     }
+    seconds = worker.settings.service.body_timeout_ms / 1000 + ANSWER_SECONDS
     routes = [
-        Route(path, Endpoint(path, answer, worker.variant), methods=[ROUTES[path]])
+        Route(path, Endpoint(path, answer, worker.variant, timeout_seconds=seconds), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
-    routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant)))
+    routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant, timeout_seconds=seconds)))
     return Starlette(routes=routes, lifespan=worker.lifespan)
 
 

@@ -5,7 +5,8 @@ is the next batch. A single request waits for nothing; under load batches grow b
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from service.errors import InternalError, Overloaded, Stopping
@@ -49,23 +50,32 @@ class Batcher(Generic[Question, Reply]):
         while self._waiting:
             _fail(self._waiting.popleft()[1], Stopping("the service is stopping; ask again in a moment"))
 
-    async def ask(self, question: Question) -> Reply:
-        """Wait for the reply. Raises `Overloaded` at once when too many wait already."""
-        if self._task is None:
-            raise Stopping("the service is stopping; ask again in a moment")
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Count one who is about to ask. Raises `Overloaded` at once when too many are in already."""
+        self._refuse_when_stopped()
         if self._in_flight >= self._max_in_flight:
             raise Overloaded(
-                f"{self._in_flight} requests wait in this worker, the limit is {self._max_in_flight}; "
+                f"{self._in_flight} requests are in this worker, the limit is {self._max_in_flight}; "
                 "ask again in a second"
             )
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+    async def ask(self, question: Question) -> Reply:
+        """Wait for the reply. Whoever asks for a client was admitted before its body was read."""
+        self._refuse_when_stopped()
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
         self._arrived.set()
-        self._in_flight += 1
-        try:
-            return await future
-        finally:
-            self._in_flight -= 1
+        return await future
+
+    def _refuse_when_stopped(self) -> None:
+        if self._task is None:
+            raise Stopping("the service is stopping; ask again in a moment")
 
     async def _work(self) -> None:
         while True:

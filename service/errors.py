@@ -11,7 +11,8 @@
     └── ServerError              the request is fine; it may succeed later
         ├── InternalError 500    a bug of ours; its traceback is in the log
         ├── Overloaded 429       carries Retry-After
-        └── Stopping 503         carries Retry-After
+        ├── Stopping 503         carries Retry-After
+        └── Expired 504          the answer, not the body, took too long
 
 Every body is `{"error": {"code", "message", "field"}, "request_id"}`; `field` is null where none is meant.
 """
@@ -85,7 +86,7 @@ class InternalError(ServerError):
 
 
 class Overloaded(ServerError):
-    """Too many requests wait already."""
+    """Too many requests are in this worker already."""
 
     status, code = 429, "overloaded"
     headers = ((b"retry-after", b"1"),)
@@ -98,9 +99,15 @@ class Stopping(ServerError):
     headers = ((b"retry-after", b"1"),)
 
 
+class Expired(ServerError):
+    """The answer took longer than the service allows."""
+
+    status, code = 504, "expired"
+
+
 ERRORS: tuple[type[HttpError], ...] = (
     InvalidRequest, NotFound, MethodNotAllowed, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded,
-    InternalError, Stopping,
+    InternalError, Stopping, Expired,
 )  # fmt: skip
 """Every error that a route can answer, in the order of the API's description."""
 

@@ -14,6 +14,7 @@ from service import telemetry
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
+    Expired,
     HttpError,
     InternalError,
     UnsupportedMediaType,
@@ -21,6 +22,7 @@ from service.errors import (
 )
 
 _LOG = logging.getLogger(__name__)
+_MAX_LENGTH_DIGITS = 15  # more are absurd, and more than 4300 no int
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
@@ -55,7 +57,7 @@ class Exchange:
             found = media_type.decode("latin-1") or "none"
             raise UnsupportedMediaType(f"Content-Type is {found}; expected application/json")
         announced = self.header(b"content-length") or b""
-        if announced.isdigit() and int(announced) > max_bytes:
+        if announced.isdigit() and (len(announced) > _MAX_LENGTH_DIGITS or int(announced) > max_bytes):
             raise _too_large(max_bytes)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
@@ -80,19 +82,29 @@ class Endpoint:
     """An ASGI application for one route: whatever happens, one answer and one count."""
 
     def __init__(
-        self, route: str, answer: Callable[[Exchange], Awaitable[Reply]], variant: Callable[[], str]
+        self,
+        route: str,
+        answer: Callable[[Exchange], Awaitable[Reply]],
+        variant: Callable[[], str],
+        *,
+        timeout_seconds: float,
     ) -> None:
-        """`route` and `variant()` are labels of metrics, so they come from closed lists."""
+        """`route` and `variant()` are labels of metrics, so they come from closed lists.
+
+        `timeout_seconds` covers body and answer, so it lies over the body's timeout, and under BentoML's,
+        whose 504 has another shape.
+        """
         self._route = route
         self._answer = answer
         self._variant = variant
+        self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
         exchange = Exchange(scope, receive, _request_id(scope))
         status = 200
         try:
-            reply = await self._answer(exchange)
+            reply = await self._answer_in_time(exchange)
         except ClientGone:
             return
         except HttpError as error:
@@ -103,6 +115,16 @@ class Endpoint:
             status, reply = error.status, _error_reply(error, exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
         telemetry.count_request(self._route, self._variant(), status, started)
+
+    async def _answer_in_time(self, exchange: Exchange) -> Reply:
+        limit = asyncio.timeout(self._timeout_seconds)
+        try:
+            async with limit:
+                return await self._answer(exchange)
+        except TimeoutError:
+            if not limit.expired():  # some other timeout, which nobody expected: a bug
+                raise
+            raise Expired(f"the answer took longer than {self._timeout_seconds:g} s, the limit") from None
 
 
 def _error_reply(error: HttpError, request_id: str) -> Reply:

@@ -1,8 +1,10 @@
-"""Processes that end with the one that started them, however that one ended."""
+"""What a service needs around it: children that end with it, however it ended, and a folder of its own."""
 
 import ctypes
 import os
 import signal
+import stat
+from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1  # in <sys/prctl.h>
@@ -16,3 +18,14 @@ def child_of(parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def private_folder(path: Path) -> None:
+    """Make the folder if it is missing, and shut everyone else out of it where it is ours.
+
+    A folder that others share by design (sticky, as /tmp is) stays as it is.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.stat()
+    if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
+        path.chmod(0o700)

@@ -9,6 +9,7 @@ from service.errors import (
     ERRORS,
     BodyTimeout,
     BodyTooLarge,
+    Expired,
     HttpError,
     InternalError,
     InvalidRequest,
@@ -37,6 +38,7 @@ _ANSWER_EXAMPLE = {
 }
 _PREDICT_ERRORS = (
     InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, Stopping,
+    Expired,
 )  # fmt: skip
 
 
@@ -88,6 +90,7 @@ _PAGES = {
     "/livez": ("livez", "Whether the process lives", "text/plain"),
     "/readyz": ("readyz", "Whether the model is loaded and warm", "text/plain"),
     "/healthz": ("healthz", "The same as /livez", "text/plain"),
+    "/schema.json": ("schema", "BentoML's own description of the service; this one is ours", "application/json"),
 }
 
 
@@ -99,8 +102,8 @@ def _get(path: str) -> dict:
     responses = {"200": {"description": summary, "content": {media_type: {"schema": schema}}}}
     if name in ("readyz",):
         responses["503"] = {"description": "Not ready: the model is not loaded."}
-    if name not in ("livez", "readyz", "healthz"):
-        responses["500"] = _error_response(InternalError)
+    if name not in ("livez", "readyz", "healthz", "schema"):  # these are BentoML's
+        responses |= {str(error.status): _error_response(error) for error in (InternalError, Expired)}
     return {"operationId": name, "summary": summary, "responses": responses}
 
 

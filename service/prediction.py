@@ -19,8 +19,8 @@ MAX_HISTORY_IDS = 1000
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_PLACE = re.compile(r"^(?P<problem>.*) - at `\$\.?(?P<field>[^`]*)`$")
-_UNKNOWN = re.compile(r"unknown field `(?P<field>.*)`", re.DOTALL)
+_PLACE = re.compile(r"^(?P<problem>.*) - at `\$\.?(?P<field>[^`]*)`$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 
 
 class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -87,13 +87,13 @@ def _has_duplicate_keys(body: bytes, request: PredictRequest) -> bool:
 
 def _explain(problem: str) -> InvalidRequest:
     """Our words for the decoder's: `Expected `int` <= 500 - at `$.k``."""
-    if place := _PLACE.match(problem):
-        field = place["field"] or None
-        return InvalidRequest(f"{field or 'the body'}: {_lower_first(place['problem'])}", field)
-    if unknown := _UNKNOWN.search(problem):
+    if unknown := _UNKNOWN.fullmatch(problem):  # first: the client's name of it may look like a place
         known = ", ".join(PredictRequest.__struct_fields__)
         name = unknown["field"][:MAX_ID_LENGTH]
         return InvalidRequest(f"unknown field {name!r}; expected some of {known}", name)
+    if place := _PLACE.match(problem):
+        field = place["field"] or None
+        return InvalidRequest(f"{field or 'the body'}: {_lower_first(place['problem'])}", field)
     return InvalidRequest(f"the body: {_lower_first(problem)}")
 
 

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from contracts.artifact import Artifact, open_artifact
 from contracts.encoding import Catalog, RepeatPolicy
@@ -44,18 +45,48 @@ class Serving:
         return Model(manifest.rung, manifest.variant, self.artifact.version)
 
 
+class NothingPromoted(ArtifactFault):
+    """There is no pointer, neither under `artifacts/` nor under `bundle/`."""
+
+
+class Promotion(NamedTuple):
+    """What a pointer says, and which writing of it says so: promoting the same path again differs."""
+
+    path: Path
+    written_ns: int
+    inode: int
+
+
 def promoted_path(paths: Paths) -> Path:
     """The promoted artifact under `artifacts/`, or under `bundle/` where nothing was ever promoted here.
 
     A bento holds no `artifacts/`: it carries what `promote` put into the bundle. Raises `ArtifactFault`.
     """
-    path = read_pointer(paths.artifacts) or read_pointer(paths.bundle)
-    if path is None:
+    return _promotion(paths).path
+
+
+def _promotion(paths: Paths) -> Promotion:
+    for folder in (paths.artifacts, paths.bundle):
+        if promotion := _read_promotion(folder):
+            return promotion
+    raise NothingPromoted(
+        f"nothing is promoted: neither {paths.artifacts / POINTER} nor {paths.bundle / POINTER} exists. "
+        "Run `flyweight train --all`, `export --all`, `measure` and `promote` first, or `make demo`."
+    )
+
+
+def _read_promotion(folder: Path) -> Promotion | None:
+    pointer = folder / POINTER
+    try:
+        stat = pointer.stat()  # before it is read: what is written in between is then looked at again
+        path = read_pointer(folder)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
         raise ArtifactFault(
-            f"nothing is promoted: neither {paths.artifacts / POINTER} nor {paths.bundle / POINTER} exists. "
-            "Run `flyweight train --all`, `export --all`, `measure` and `promote` first, or `make demo`."
-        )
-    return path
+            f"{pointer} cannot be read ({error}); expected a text file of one line. Run `flyweight promote` again."
+        ) from error
+    return Promotion(path, stat.st_mtime_ns, stat.st_ino) if path else None
 
 
 def load(path: Path) -> Serving:
@@ -72,34 +103,56 @@ class Rollout:
     def __init__(self, paths: Paths, *, check_ms: int) -> None:
         self._paths = paths
         self._check_seconds = check_ms / 1000
-        self._considered: Path | None = None
+        self._considered: Promotion | None = None
+        self._complaint = ""
         self.current: Serving | None = None
 
     def boot(self) -> None:
         """Load what is promoted. Raises `ArtifactFault`: without an artifact there is nothing to serve."""
-        self._considered = promoted_path(self._paths)
-        self._put(load(self._considered))
+        self._considered = _promotion(self._paths)
+        self._put(load(self._considered.path))
 
     async def follow(self) -> None:
         """Look at the pointer for ever, and serve what it names once that has proved to work."""
         while True:
             await asyncio.sleep(self._check_seconds)
-            await self.check()
+            try:
+                await self.check()
+            except Exception as error:  # whatever it is, the next promotion shall be seen
+                self._complain(f"looking for a promotion failed: {error!r}")
 
     async def check(self) -> None:
-        """Look once. A promoted artifact that does not load is refused, and the current one serves on."""
+        """Look once. A promoted artifact that does not load is refused, and the current one serves on.
+
+        It is tried again when the pointer is written again.
+        """
         try:
-            path = promoted_path(self._paths)
-        except ArtifactFault:
+            promotion = _promotion(self._paths)
+        except NothingPromoted:
             return  # the pointer was taken away: nothing else is promoted, so nothing changes
-        if path == self._considered:
+        except ArtifactFault as fault:
+            self._complain(str(fault))
             return
-        self._considered = path  # whether it works or not, it is tried once
+        self._complaint = ""
+        if promotion == self._considered:
+            return
+        self._considered = promotion  # whether it works or not, it is tried once
+        if promotion.path == self.current.artifact.path:
+            return
         try:
-            self._put(await asyncio.to_thread(load, path))
+            self._put(await asyncio.to_thread(load, promotion.path))
         except Exception as error:
-            telemetry.count_refused_promotion()
-            _LOG.error("promotion refused, %s serves on: %s", self.current.artifact.path, error)
+            self._refuse(str(error))
+
+    def _complain(self, problem: str) -> None:
+        """Refuse once: a problem that stays is met at every look."""
+        if problem != self._complaint:
+            self._complaint = problem
+            self._refuse(problem)
+
+    def _refuse(self, problem: str) -> None:
+        telemetry.count_refused_promotion()
+        _LOG.error("promotion refused, %s serves on: %s", self.current.artifact.path, problem)
 
     def _put(self, serving: Serving) -> None:
         before, self.current = self.current, serving

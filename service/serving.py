@@ -13,7 +13,7 @@ import msgspec
 
 from contracts.artifact import open_artifact
 from contracts.settings import CONFIG_VARIABLE, SHORT_VARIABLES, Settings, setting_keys, variable_of
-from service.lifetime import child_of
+from service.lifetime import child_of, private_folder
 from service.rollout import promoted_path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -47,6 +47,7 @@ def server_environment(settings: Settings, environ: Mapping[str, str]) -> dict[s
         for (section, key), field in setting_keys().items()
         if section in _SECTIONS
     }
+    private_folder(settings.paths.state)
     home = environ.get("BENTOML_HOME") or str(settings.paths.state / "bentoml")
     Path(home).mkdir(parents=True, exist_ok=True)
     told[CONFIG_VARIABLE] = os.devnull  # a file read there again could only differ

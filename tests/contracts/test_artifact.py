@@ -136,3 +136,18 @@ def test_listing_does_not_verify_so_that_a_damaged_file_can_be_named(seal_one, a
     path = seal_one().path
     (path / MODEL).write_bytes(b"gravy")
     assert [artifact.path for artifact in sealed_artifacts(artifacts)] == [path]
+
+
+@pytest.mark.parametrize("name", [MODEL, CATALOG, POPULAR, PROBES])
+def test_artifact_whose_manifest_leaves_a_file_unsealed_is_refused(seal_one, name):
+    path = seal_one().path
+    files = msgspec.json.decode((path / MANIFEST).read_bytes())["files"]
+    rewrite_manifest(path, files={key: value for key, value in files.items() if key != name})
+    assert f"does not seal {name}" in refusal_of(path)
+
+
+def test_manifest_that_reaches_outside_its_directory_is_refused(seal_one):
+    path = seal_one().path
+    files = msgspec.json.decode((path / MANIFEST).read_bytes())["files"]
+    rewrite_manifest(path, files=files | {"../../x": files[MODEL]})
+    assert "seals '../../x', which lies elsewhere" in refusal_of(path)

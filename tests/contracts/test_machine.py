@@ -46,3 +46,9 @@ def test_name_of_a_machine_is_short_and_stays():
     assert len(name) == 8 and int(name, 16) >= 0
     assert machine.machine_name() == name
     assert machine.cpu_model()
+
+
+def test_quota_of_the_processs_own_group_counts_where_the_root_has_none(tmp_path):
+    write(tmp_path, "own", "0::/system.slice/flyweight.service\n")
+    write(tmp_path, "fs/system.slice/flyweight.service/cpu.max", "100000 100000\n")
+    assert machine.cores(tmp_path / "fs", tmp_path / "own") == 1

@@ -74,3 +74,10 @@ def test_damaged_artifact_is_found_by_no_name(seal_one, artifacts):
     for reference in ("promoted", "popularity:fp32", str(artifact.path)):
         with pytest.raises(ArtifactFault, match="sha256"):
             find_artifact(artifacts, reference)
+
+
+@pytest.mark.parametrize("line", ["/etc", "../elsewhere", "a/../../b"])
+def test_pointer_that_leads_elsewhere_is_refused(tmp_path, line):
+    (tmp_path / "promoted").write_text(f"{line}\n")
+    with pytest.raises(ArtifactFault, match="expected one path below"):
+        read_pointer(tmp_path)

@@ -159,3 +159,17 @@ def test_every_variable_name_is_unique():
     variables = [variable_of(key) for key in setting_keys()]
     assert len(set(variables)) == len(variables)
     assert "FLYWEIGHT_SASREC_LEARNING_RATE" in variables
+
+
+def test_variables_that_kubernetes_injects_for_a_service_named_flyweight_are_nobodys_settings(tmp_path):
+    injected = {
+        "FLYWEIGHT_SERVICE_HOST": "10.96.0.7",
+        "FLYWEIGHT_SERVICE_PORT": "3000",
+        "FLYWEIGHT_PORT": "tcp://10.96.0.7:3000",
+        "FLYWEIGHT_PORT_3000_TCP": "tcp://10.96.0.7:3000",
+        "FLYWEIGHT_PORT_3000_TCP_ADDR": "10.96.0.7",
+    }
+    file = tmp_path / "flyweight.toml"
+    file.write_text("")
+    settings = read_settings(file, environ=injected | {"FLYWEIGHT_HOST": "0.0.0.0", "PORT": "3100"})
+    assert (settings.service.host, settings.service.port) == ("0.0.0.0", 3100)

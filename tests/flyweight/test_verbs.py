@@ -246,3 +246,14 @@ def test_a_fault_of_ours_exits_4_with_the_trace(ready, call, monkeypatch):
     assert ended.exit_code == 4
     assert "ZeroDivisionError" in ended.stderr
     assert "internal error" in ended.stderr
+
+
+def test_download_shows_the_licence_and_how_each_file_was_checked(fresh, call, monkeypatch):
+    from models import download
+
+    fetched = download.Downloaded(fresh.root / "x", "free for research", ["ml.zip: md5 as published"])
+    monkeypatch.setattr(download, "download", lambda name, folder, progress: fetched)
+    ended = call(fresh, "download", "movielens-latest-small")
+    assert ended.exit_code == 0
+    assert "free for research" in ended.stdout
+    assert ended.result["checked"] == ["ml.zip: md5 as published"]

@@ -4,12 +4,21 @@ import pytest
 from safetensors.numpy import load_file
 
 from contracts.faults import Fault, UsageFault
-from contracts.sections import ItemToItem, Paths, Popularity, Sasrec, Settings, Training
+from contracts.sections import ItemToItem, Paths, Popularity, Sasrec, Settings, Split, Training
 from models.ladder import RUNGS
 from models.questions import holdout_questions
 from models.sample import write_sample
 from models.split import make_split, open_split
-from models.training import CHECKPOINT, MODEL, RUN, earlier_part, find_runs, newest_run, train
+from models.training import (
+    CHECKPOINT,
+    MODEL,
+    RUN,
+    earlier_part,
+    find_runs,
+    newest_run,
+    newest_runs_together,
+    train,
+)
 from models.validating import Validation
 
 
@@ -105,6 +114,19 @@ def test_run_that_is_asked_for_again_is_the_newest_again(tmp_path, split):
     assert newest_run(settings.paths.runs, "popularity").folder == second.folder
     train(split, "popularity", settings)
     assert newest_run(settings.paths.runs, "popularity").folder == first.folder
+
+
+def test_runs_of_another_log_do_not_come_along(tmp_path, split, sample_folder):
+    settings = quick_settings(tmp_path)
+    other = make_split(
+        sample_folder, tmp_path / "other", msgspec.structs.replace(settings, split=Split(holdout_percent=5.0))
+    )
+    train(split, "item-to-item", settings)
+    train(other, "popularity", settings)
+    train(split, "popularity", settings)
+    together = newest_runs_together(settings.paths.runs)
+    assert [run.description.rung for run in together] == ["popularity", "item-to-item"]
+    assert {run.description.split_sha256 for run in together} == {split.description.sha256}
 
 
 def test_setting_of_another_rung_leaves_a_run_valid(tmp_path, split):

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from openapi_spec_validator import validate
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from contracts.artifact import Artifact
 from contracts.sections import Paths, Service, Settings
 from service.app import ROUTES, Worker, create_app
+from service.batching import Batcher
 from service.errors import ERRORS
 from service.feature_cache import InMemoryFeatureCache
 
@@ -88,6 +90,11 @@ def test_body_over_the_limit_is_a_413_announced_or_in_chunks(client: TestClient)
     assert_error(client.post("/predict", content=iter([body[:9], body[9:]]), headers=JSON), 413)
 
 
+def test_announced_length_that_no_number_holds_is_a_413(client: TestClient) -> None:
+    headers = JSON | {"content-length": "9" * 5000}
+    assert_error(client.post("/predict", content=b"{}", headers=headers), 413)
+
+
 @pytest.mark.parametrize("path", ["/nope", "/predict/", "/predict/x", "/docs.json", "/%00"])
 def test_unknown_path_is_a_404(client: TestClient, path: str) -> None:
     assert_error(client.get(path), 404)
@@ -141,29 +148,68 @@ def test_too_many_at_once_get_a_429_with_retry_after(tmp_path: Path, promoted: A
     assert all((b"retry-after", b"1") in headers for status, headers in statuses if status == 429)
 
 
+def test_crowd_that_still_sends_its_bodies_counts_and_room_comes_back(tmp_path: Path, promoted: Artifact) -> None:
+    async def scenario() -> list[int]:
+        app = create_app(worker)
+        body = {"type": "http.request", "body": b'{"user_id": "u1"}'}
+        slow = {"type": "http.request", "body": b'{"user_id"', "more_body": True}
+        async with worker.lifespan(app):
+            sending = [asyncio.create_task(call_predict(app, [slow])) for _ in range(2)]
+            await asyncio.sleep(0)
+            refused, _ = await call_predict(app, [body])
+            timed_out = [status for status, _ in await asyncio.gather(*sending)]
+            return [refused, *timed_out, (await call_predict(app, [body]))[0]]
+
+    worker = make_worker(tmp_path, max_in_flight=2)
+    assert asyncio.run(scenario()) == [429, 408, 408, 200]
+
+
+def test_answer_that_takes_too_long_is_a_504_in_our_shape(
+    tmp_path: Path, promoted: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(self: Batcher, question: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("service.app.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(Batcher, "ask", never)
+    with TestClient(create_app(make_worker(tmp_path))) as client:
+        response = client.post("/predict", json={"user_id": "u1"})
+    assert_error(response, 504)
+    assert response.json()["error"]["code"] == "expired"
+
+
+def test_timeout_that_is_not_the_answers_own_is_a_bug(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(self: Batcher, question: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(Batcher, "ask", fail)
+    assert_error(client.post("/predict", json={"user_id": "u1"}), 500)
+
+
+async def call_predict(app: Starlette, messages: list[dict]) -> tuple[int, list]:
+    """Status and headers of the answer; 0 where there was none."""
+    sent = []
+
+    async def receive() -> dict:
+        return messages.pop(0) if messages else await asyncio.Event().wait()
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    await app({"type": "http", "method": "POST", "path": "/predict", "headers": headers}, receive, send)
+    return (sent[0]["status"], sent[0]["headers"]) if sent else (0, [])
+
+
 async def call_at_once(worker: Worker, calls: int) -> list[tuple[int, list]]:
     app = create_app(worker)
-
-    async def call(messages: list[dict]) -> tuple[int, list]:
-        sent = []
-
-        async def receive() -> dict:
-            return messages.pop(0) if messages else await asyncio.Event().wait()
-
-        async def send(message: dict) -> None:
-            sent.append(message)
-
-        headers = [(b"content-type", b"application/json")]
-        await app({"type": "http", "method": "POST", "path": "/predict", "headers": headers}, receive, send)
-        return (sent[0]["status"], sent[0]["headers"]) if sent else (0, [])
-
     body = {"type": "http.request", "body": b'{"user_id": "u1"}'}
     slow = {"type": "http.request", "body": b'{"user_id"', "more_body": True}
     gone = [slow, {"type": "http.disconnect"}]
     async with worker.lifespan(app):
         if calls == 1:
-            return [await call([slow]), await call(gone)]
-        return await asyncio.gather(*(call([body]) for _ in range(calls)))
+            return [await call_predict(app, [slow]), await call_predict(app, gone)]
+        return await asyncio.gather(*(call_predict(app, [body]) for _ in range(calls)))
 
 
 def test_body_that_does_not_arrive_is_a_408_and_a_client_that_left_gets_nothing(

@@ -97,9 +97,13 @@ def test_client_that_goes_away_holds_up_nobody() -> None:
 
 
 def test_one_too_many_is_refused_at_once_and_room_comes_back() -> None:
+    async def visit(batcher: Batcher, number: int) -> int:
+        with batcher.admit():
+            return await batcher.ask(number)
+
     async def scenario(batcher: Batcher) -> tuple[list, int]:
-        crowd = await asyncio.gather(*map(batcher.ask, range(3)), return_exceptions=True)
-        return crowd, await batcher.ask(9)
+        crowd = await asyncio.gather(*(visit(batcher, n) for n in range(3)), return_exceptions=True)
+        return crowd, await visit(batcher, 9)
 
     crowd, later = run(Doubler(), scenario, max_in_flight=2)
     assert crowd[:2] == [0, 2]
@@ -117,3 +121,12 @@ def test_whoever_waits_when_it_stops_is_told() -> None:
 
     replies = run(Doubler(ticks=10**9), scenario)
     assert [type(reply) for reply in replies] == [Stopping] * 7
+
+
+def test_nobody_is_admitted_once_it_has_stopped() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        await batcher.stop()
+        with pytest.raises(Stopping), batcher.admit():
+            pass
+
+    run(Doubler(), scenario)

@@ -85,3 +85,18 @@ def test_answer_of_a_stranger_is_not_taken_for_ours(tmp_path: Path) -> None:
     with embedded_redis(tmp_path / "stranger") as url:
         durable.write_bytes(tmp_path / "redis.json", f'{{"url": "{url}", "pid": 1}}'.encode())
         assert running(tmp_path) is None
+
+
+def test_redis_of_another_folder_with_the_number_of_a_dead_one_does_not_block_the_start(tmp_path: Path) -> None:
+    with embedded_redis(tmp_path / "stranger") as url:
+        content = f'{{"url": "unix:///gone", "pid": {pid_of(url)}}}'.encode()
+        durable.write_bytes(tmp_path / "ours" / "redis.json", content)
+        with embedded_redis(tmp_path / "ours") as ours:
+            assert pid_of(ours) != pid_of(url)
+
+
+def test_state_folder_is_shut_for_others_also_where_it_was_there_before(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    with embedded_redis(state):
+        assert state.stat().st_mode & 0o777 == 0o700

@@ -82,6 +82,87 @@ def test_broken_promotion_leaves_the_old_one_serving_and_the_next_one_is_taken(
     assert rollout.current.artifact.version == good.version
 
 
+def test_promotion_that_was_refused_is_tried_again_when_it_is_promoted_again(
+    tiny, rollout: Rollout, promoted: Artifact
+) -> None:
+    other = tiny.seal(promoted.path.parent, variant="fp16")
+    content = other.model_path.read_bytes()
+    other.model_path.unlink()
+    move_pointer(promoted.path.parent, other.path)
+    asyncio.run(rollout.check())
+    other.model_path.write_bytes(content)
+    asyncio.run(rollout.check())
+    assert rollout.current.artifact.version == promoted.version
+    move_pointer(promoted.path.parent, other.path)
+    asyncio.run(rollout.check())
+    assert rollout.current.artifact.version == other.version
+
+
+def test_promoting_what_serves_already_loads_nothing(rollout: Rollout, promoted: Artifact) -> None:
+    before = rollout.current
+    move_pointer(promoted.path.parent, promoted.path)
+    asyncio.run(rollout.check())
+    assert rollout.current is before
+
+
+def make_unreadable(pointer: Path, kind: str) -> None:
+    pointer.unlink()
+    if kind == "directory":
+        pointer.mkdir()
+    else:
+        pointer.write_bytes(b"\xff" if kind == "not UTF-8" else b"../elsewhere")
+
+
+@pytest.mark.parametrize("kind", ["directory", "not UTF-8", "elsewhere"])
+def test_pointer_that_cannot_be_read_is_told_once_and_following_goes_on(
+    tiny, rollout: Rollout, promoted: Artifact, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    pointer = promoted.path.parent / "promoted"
+    make_unreadable(pointer, kind)
+    asyncio.run(rollout.check())
+    asyncio.run(rollout.check())
+    assert rollout.current.artifact.version == promoted.version
+    assert caplog.text.count("promotion refused") == 1
+
+    pointer.rmdir() if kind == "directory" else pointer.unlink()
+    other = tiny.seal(promoted.path.parent, variant="fp16")
+    move_pointer(promoted.path.parent, other.path)
+    asyncio.run(rollout.check())
+    assert rollout.current.artifact.version == other.version
+
+
+def test_pointer_that_cannot_be_read_does_not_boot(tmp_path: Path, promoted: Artifact) -> None:
+    make_unreadable(promoted.path.parent / "promoted", "directory")
+    with pytest.raises(ArtifactFault, match="cannot be read"):
+        make_rollout(tmp_path).boot()
+
+
+def test_following_survives_whatever_a_look_raises_and_counts_it_once(
+    tiny, rollout: Rollout, promoted: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, counted = [], []
+
+    def fail(paths: Paths) -> None:
+        looks.append(paths)
+        raise RuntimeError("a bug")
+
+    async def fail_then_promote() -> None:
+        following = asyncio.create_task(rollout.follow())
+        with monkeypatch.context() as patch:
+            patch.setattr("service.rollout._promotion", fail)
+            while len(looks) < 3:
+                await asyncio.sleep(0.001)
+        while rollout.current.artifact.version != other.version:
+            await asyncio.sleep(0.001)
+        following.cancel()
+
+    monkeypatch.setattr("service.telemetry.count_refused_promotion", lambda: counted.append(1))
+    other = tiny.seal(promoted.path.parent, variant="fp16")
+    move_pointer(promoted.path.parent, other.path)
+    asyncio.run(asyncio.wait_for(fail_then_promote(), 20))
+    assert counted == [1]
+
+
 def test_pointer_that_is_taken_away_changes_nothing(rollout: Rollout, promoted: Artifact) -> None:
     (promoted.path.parent / "promoted").unlink()
     asyncio.run(rollout.check())

@@ -146,6 +146,13 @@ def test_health_routes_answer(server: Server) -> None:
     assert [server.call(path)[0] for path in ("/livez", "/readyz", "/healthz")] == [200, 200, 200]
 
 
+def test_schema_of_bentoml_answers(server: Server) -> None:
+    status, schema = server.call("/schema.json")
+    assert status == 200
+    assert schema["name"] == "flyweight"
+    assert (server.root / "state").stat().st_mode & 0o777 == 0o700
+
+
 def test_metrics_add_up_over_all_workers(server: Server) -> None:
     def counted() -> float:
         series = 'flyweight_fallbacks_total{reason="cold_user"} '

@@ -4,6 +4,7 @@ import pytest
 
 from contracts.sections import Features, Paths, Service, Settings
 from contracts.settings import read_settings
+from service.lifetime import private_folder
 from service.serving import server_environment
 
 
@@ -24,3 +25,18 @@ def test_every_state_folder_has_its_own_bentoml_home(tmp_path: Path) -> None:
     assert server_environment(settings, {})["BENTOML_HOME"] == str(tmp_path / "bentoml")
     chosen = str(tmp_path / "chosen")
     assert server_environment(settings, {"BENTOML_HOME": chosen})["BENTOML_HOME"] == chosen
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_state_folder_is_shut_for_others(tmp_path: Path, is_there: bool) -> None:
+    state = tmp_path / "state"
+    if is_there:
+        state.mkdir(mode=0o755)
+    server_environment(Settings(paths=Paths(state=state)), {})
+    assert state.stat().st_mode & 0o777 == 0o700
+
+
+def test_folder_that_is_shared_by_design_stays_open(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    private_folder(tmp_path)
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
