@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, SealedFile
+from contracts.artifact import CATALOG, MODEL, POPULAR, PROBES, SCHEMA_VERSION, Artifact, Manifest, SealedFile
 from contracts.faults import ArtifactFault, UsageFault
 from contracts.pointer import move_pointer, read_pointer
 from contracts.sections import Promotion
@@ -30,13 +30,15 @@ def candidate(
     size_bytes: int = 1_000_000,
 ) -> Candidate:
     """A measured artifact; `gain` is the interval of its difference to popularity."""
+    contents = {MODEL: bytes(size_bytes), CATALOG: b"{}", POPULAR: b"", PROBES: b"[]"}
     manifest = Manifest(
         SCHEMA_VERSION, rung, "fp32", "run", 100, 50, "mask", 20, [], [], None,
-        {"model.onnx": SealedFile(hashlib.sha256(bytes(size_bytes)).hexdigest(), size_bytes)},
+        {name: SealedFile(hashlib.sha256(found).hexdigest(), len(found)) for name, found in contents.items()},
     )  # fmt: skip
     place = folder / f"{rung}-fp32-0"
     place.mkdir(parents=True)
-    (place / "model.onnx").write_bytes(bytes(size_bytes))
+    for name, content in contents.items():
+        (place / name).write_bytes(content)
     (place / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     quality = Evaluation("time-split", "mask", 100, 0, {"NDCG@10": Estimate(ndcg, ndcg, ndcg)}, {})
     against = Comparison("popularity:fp32", "0", Estimate(sum(gain) / 2, *gain))
