@@ -116,12 +116,15 @@ def evaluate(
     resamples: int,
 ) -> Evaluation:
     """Means with intervals over all questions and over the slices; `cold` are the users without a history."""
-    everything = np.ones(len(answers.recommended), dtype=bool)
-    overall = _estimates(answers, everything, resamples)
+    per_question, groups = answers.per_question, answers.questions.groups
+    overall = _estimates(per_question, groups, resamples)
     covered = metrics.coverage(answers.recommended, len(artifact.catalog), 10)
     overall["Coverage@10"] = Estimate(covered, covered, covered)
     slices = {
-        name: Slice(int(mask.sum()), _estimates(answers, mask, resamples))
+        name: Slice(
+            int(mask.sum()),
+            _estimates({metric: values[mask] for metric, values in per_question.items()}, groups[mask], resamples),
+        )
         for name, mask in _slices(artifact, answers.questions, item_ids).items()
         if mask.any()
     }
@@ -149,13 +152,7 @@ def evaluate_cold(
     falling = np.tile(-np.arange(len(popular), dtype=np.float32), (len(questions), 1))
     targets = _targets_in_catalog(codes_to_indices(artifact.catalog, item_ids), questions)
     per_question = _metrics_of(questions.protocol, recommended, falling, targets)
-    return Slice(
-        len(questions),
-        {
-            name: Estimate(*metrics.interval(values, questions.groups, resamples, seed=0))
-            for name, values in per_question.items()
-        },
-    )
+    return Slice(len(questions), _estimates(per_question, questions.groups, resamples))
 
 
 def _targets_in_catalog(to_index: np.ndarray, questions: Questions) -> list[np.ndarray]:
@@ -202,9 +199,8 @@ def _slices(artifact: Artifact, questions: Questions, item_ids: Sequence[str]) -
     }
 
 
-def _estimates(answers: Answers, mask: np.ndarray, resamples: int) -> dict[str, Estimate]:
-    groups = answers.questions.groups[mask]
+def _estimates(per_question: dict[str, np.ndarray], groups: np.ndarray, resamples: int) -> dict[str, Estimate]:
     return {
-        name: Estimate(*metrics.interval(values[mask], groups, resamples, seed=0))
-        for name, values in answers.per_question.items()
+        name: Estimate(*metrics.interval(values, groups, resamples, seed=0))
+        for name, values in per_question.items()
     }
