@@ -46,7 +46,10 @@ class SealedFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Training(msgspec.Struct, forbid_unknown_fields=True):
-    """What it takes to make the model again."""
+    """What it takes to make the model again, and what was chosen on the way.
+
+    `chosen` are the choices made on the validation part, `policies` the NDCG@10 there under each repeat policy.
+    """
 
     log_sha256: str
     split_sha256: str
@@ -56,6 +59,8 @@ class Training(msgspec.Struct, forbid_unknown_fields=True):
     users: int
     seed: int
     settings: dict[str, object]
+    chosen: dict[str, float]
+    policies: dict[RepeatPolicy, float]
     code_revision: str
     libraries: dict[str, str]
 
@@ -73,6 +78,8 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     outputs: list[Tensor]
     training: Training | None
     """None for `export --untrained`: random weights, for load tests only."""
+    figures_of: str = ""
+    """A refit carries the figures of the artifact with this version: that one was measured. Else empty."""
     files: dict[str, SealedFile] = {}
 
 

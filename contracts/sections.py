@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from contracts.slo import Objective, parse_objective
+from contracts.thresholds import parse_threshold
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -15,6 +16,11 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Ratio = Annotated[float, Meta(gt=0)]
 PopularShares = Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=1)]
 Name = Annotated[str, Meta(min_length=1)]
+PROMOTION_COSTS = ("latency", "size", "memory", "throughput")
+"""What the cheapest can mean in [promotion] cost."""
+
+CONVERSIONS = ("fp32", "fp16", "int8-dynamic", "int8-static")
+"""The variants that a trained run can be converted to."""
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -50,6 +56,7 @@ class Training(_Section):
     seed: Count = 1
     max_history: Annotated[int, Meta(ge=1, le=1000)] = 50
     threads: Count = 0
+    refit: Literal["none", "train+validation", "all"] = "train+validation"
 
 
 class Popularity(_Section):
@@ -65,10 +72,38 @@ class Popularity(_Section):
 
 
 class ItemToItem(_Section):
-    neighbours: Annotated[int, Meta(ge=1, le=500)] = 20
+    neighbours: Annotated[tuple[Annotated[int, Meta(ge=1, le=500)], ...], Meta(min_length=1)] = (10, 20, 50)
+    enough: Percent = 1.0
     windows: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (5, 20, 60)
     decays: Annotated[tuple[Share, ...], Meta(min_length=1)] = (0.3, 0.6, 0.85, 1.0)
     idf: Annotated[tuple[Share, ...], Meta(min_length=1)] = (0.0, 0.25, 0.5)
+    popularity: PopularShares = (0.0, 0.3, 1.0, 3.0)
+
+
+class VmisKnn(_Section):
+    sessions: Positive = 50_000
+    session_length: Annotated[int, Meta(ge=2, le=1000)] = 20
+    sessions_per_item: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    newest: Positive = 5
+    neighbours: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (50, 100, 200)
+    decays: Annotated[tuple[Annotated[float, Meta(gt=0, le=1)], ...], Meta(min_length=1)] = (0.3, 0.6, 0.85)
+    popularity: PopularShares = (0.0, 1.0, 3.0, 10.0)
+
+
+class Ials(_Section):
+    factors: Positive = 64
+    iterations: Positive = 15
+    regularizations: Annotated[tuple[Ratio, ...], Meta(min_length=1)] = (1.0, 10.0, 100.0, 1000.0)
+    alphas: Annotated[tuple[Ratio, ...], Meta(min_length=1)] = (3.0, 10.0, 30.0, 100.0)
+    decays: Annotated[tuple[Share, ...], Meta(min_length=1)] = (0.6, 0.85, 1.0)
+    popularity: PopularShares = (0.0, 0.1, 0.3, 1.0, 3.0)
+
+
+class Ease(_Section):
+    max_items: Positive = 6000
+    neighbours: Annotated[int, Meta(ge=1, le=500)] = 20
+    l2: Annotated[tuple[Ratio, ...], Meta(min_length=1)] = (0.3, 3.0, 30.0, 300.0)
+    decays: Annotated[tuple[Share, ...], Meta(min_length=1)] = (0.3, 0.6, 0.85, 1.0)
     popularity: PopularShares = (0.0, 0.3, 1.0, 3.0)
 
 
@@ -81,7 +116,8 @@ class Sasrec(_Section):
     batch_size: Positive = 128
     epochs: Positive = 40
     patience: Positive = 3
-    negatives: Count = 0
+    full_softmax_items: Count = 30_000
+    negatives: Positive = 2048
     popularity: PopularShares = (0.0, 0.3, 1.0)
 
     def __post_init__(self) -> None:
@@ -89,13 +125,44 @@ class Sasrec(_Section):
             raise ValueError(f"heads: expected a divisor of dimension = {self.dimension}")
 
 
+class Jpq(_Section):
+    codebooks: Positive = 8
+    centroids: Annotated[int, Meta(ge=2, le=256)] = 256
+
+
+class Blend(_Section):
+    neighbours: PopularShares = (0.0, 0.1, 0.3, 1.0, 3.0)
+
+
+class Student(_Section):
+    dimension: Positive = 16
+    layers: Positive = 1
+    heads: Positive = 1
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.1
+    prefixes: Positive = 100_000
+    guesses: Positive = 50
+    taught: Share = 0.7
+    temperature: Ratio = 1.0
+
+    def __post_init__(self) -> None:
+        if self.dimension % self.heads:
+            raise ValueError(f"heads: expected a divisor of dimension = {self.dimension}")
+
+
 class Export(_Section):
+    variants: Annotated[tuple[str, ...], Meta(min_length=1)] = CONVERSIONS
     opset: Annotated[int, Meta(ge=18, le=23)] = 20
     probes: Annotated[int, Meta(ge=1, le=1000)] = 16
 
+    def __post_init__(self) -> None:
+        unknown = [variant for variant in self.variants if variant not in CONVERSIONS]
+        if unknown or len(set(self.variants)) < len(self.variants):
+            problem = f"cannot make {unknown[0]!r}" if unknown else "one stands there twice"
+            raise ValueError(f"variants: {problem}; allowed, each once: {', '.join(CONVERSIONS)}")
+
 
 class Measuring(_Section):
-    batch_sizes: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (1, 32)
+    batch_sizes: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (1, 8, 32)
     rounds: Positive = 5
     calls_per_round: Positive = 100
     resamples: Annotated[int, Meta(ge=100)] = 1000
@@ -105,6 +172,21 @@ class Promotion(_Section):
     metric: Literal["NDCG@10", "HitRate@10", "MRR@20", "HitRate@20", "Recall@20"] = "NDCG@10"
     min_improvement: Annotated[float, Meta(ge=0)] = 0.0
     max_degradation: Percent = 2.0
+    threshold: tuple[str, ...] = ()
+    cost: Annotated[tuple[str, ...], Meta(min_length=1)] = ("latency", "size")
+
+    def __post_init__(self) -> None:
+        try:
+            self.limits()
+        except ValueError as error:
+            raise ValueError(f"threshold: {error}") from error
+        unknown = [kind for kind in self.cost if kind not in PROMOTION_COSTS]
+        if unknown or len(set(self.cost)) < len(self.cost):
+            problem = f"cannot use {unknown[0]!r}" if unknown else "one stands there twice"
+            raise ValueError(f"cost: {problem}; allowed, each once: {', '.join(PROMOTION_COSTS)}")
+
+    def limits(self) -> tuple[Objective, ...]:
+        return tuple(map(parse_threshold, self.threshold))
 
 
 class Service(_Section):
@@ -163,7 +245,13 @@ class Settings(_Section):
     training: Training = Training()
     popularity: Popularity = Popularity()
     item_to_item: ItemToItem = ItemToItem()
+    vmis_knn: VmisKnn = VmisKnn()
+    ials: Ials = Ials()
+    ease: Ease = Ease()
     sasrec: Sasrec = Sasrec()
+    jpq: Jpq = Jpq()
+    blend: Blend = Blend()
+    student: Student = Student()
     export: Export = Export()
     measuring: Measuring = Measuring()
     promotion: Promotion = Promotion()

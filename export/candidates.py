@@ -7,8 +7,8 @@ from contracts.artifact import Artifact, open_artifact, sealed_artifacts
 from contracts.faults import UsageFault
 from contracts.pointer import find_artifact
 from export.measuring import BASELINE, Candidate, read_measured, refuse_without_baseline
+from models.runs import open_run
 from models.split import Split, open_split
-from models.training import open_run
 
 
 def choose_candidates(artifacts: Path, references: Sequence[str]) -> list[Artifact]:
@@ -18,7 +18,7 @@ def choose_candidates(artifacts: Path, references: Sequence[str]) -> list[Artifa
         named = list({artifact.version: artifact for artifact in found}.values())
         rivals = [] if any(a.name == BASELINE for a in named) else _competing(artifacts, _split_sha256(named[0]))
         return [*(a for a in rivals if a.name == BASELINE), *named]
-    trained = [artifact for artifact in sealed_artifacts(artifacts) if artifact.manifest.training]
+    trained = [a for a in sealed_artifacts(artifacts) if a.manifest.training and not a.manifest.figures_of]
     if not trained:
         raise UsageFault(
             f"{artifacts} holds no artifact of a trained run. Run `flyweight train` and `flyweight export` first."
@@ -55,7 +55,9 @@ def split_of(artifact: Artifact, runs: Path) -> Split:
 
 
 def _competing(artifacts: Path, split_sha256: str) -> list[Artifact]:
-    newest = {a.name: a for a in sealed_artifacts(artifacts) if _split_sha256(a) == split_sha256}
+    """A refit carries another's figures: it is no candidate."""
+    sealed = [a for a in sealed_artifacts(artifacts) if not a.manifest.figures_of]
+    newest = {a.name: a for a in sealed if _split_sha256(a) == split_sha256}
     return [open_artifact(artifact.path) for artifact in newest.values()]
 
 

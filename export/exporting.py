@@ -1,5 +1,6 @@
-"""The export step: a trained run (or random weights) becomes a graph, is checked, and is sealed."""
+"""The export step: a trained run (or random weights) becomes graphs, one per variant, checked and sealed."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,42 +10,63 @@ import onnx
 from msgspec.structs import replace
 
 from contracts import item_numbers
-from contracts.artifact import (
-    SCHEMA_VERSION,
-    Artifact,
-    Manifest,
-    Probe,
-    Training,
-    seal,
-)
-from contracts.encoding import Catalog, encode_excluded, encode_histories
+from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, Training
+from contracts.encoding import Catalog
 from contracts.faults import UsageFault
 from contracts.graph import graph_inputs, graph_outputs
 from contracts.progress import Progress, silent
 from contracts.revision import code_revision
 from contracts.sections import Settings
 from export.graphs import graph_of
-from export.parity import check_parity
+from export.optimising import optimise
+from export.parity import TOLERANCES, Closeness, check_parity, compare
+from export.rewriting import CannotBeMade, narrow_integers, store_narrow, tables_of
+from export.sealing import Sealing
+from export.variants import FP32, Attempt, compress, record_attempts
 from models.ladder import Model, untrained
 from models.questions import validation_questions
+from models.refitting import whole_split
+from models.runs import Run
 from models.split import Split, open_split
-from models.training import Run
 from service.predictor import OnnxPredictor
 
 LIBRARIES = ("numpy", "torch", "onnx", "onnxscript", "onnxruntime", "polars", "scipy", "msgspec")
 PARITY_HISTORIES = 256
-PROBE_ITEMS = 10
 
 
-def export_run(run: Run, settings: Settings, progress: Progress = silent) -> Artifact:
-    """Seal the run's model as variant fp32. Raises `VerdictIsNo` when the graph and the model disagree."""
+def export_run(
+    run: Run,
+    settings: Settings,
+    progress: Progress = silent,
+    variants: Sequence[str] | None = None,
+    figures_of: str = "",
+) -> list[Attempt]:
+    """Seal the run's model in `variants`, those of `[export]` unless told, and record what became of each.
+
+    A run that is itself a compressed training has that one variant. Raises `VerdictIsNo` when the fp32 graph
+    (of a compressed training, its own) and the model disagree; nothing is sealed then. The others are
+    compared with that graph, whether or not it is among what is asked for: a compressed one that is not close
+    enough is a failed attempt and no fault. `figures_of` is the version of the artifact that a refit repeats.
+    """
     split = _split_of(run)
     catalog = _catalog_of(split, settings.paths.artifacts)
-    histories = _real_histories(split, PARITY_HISTORIES)
+    histories, calibration = _real_histories(split)
     settings = _as_trained(settings, run)
     manifest = _manifest(run.description.rung, run.folder.name, len(catalog), settings, _training(run, split))
+    manifest = replace(
+        manifest,
+        variant=run.description.variant,
+        repeat_policy=run.description.repeat_policy,
+        figures_of=figures_of,
+    )
     popular = np.argsort(-run.popularity(), kind="stable")
-    return _seal(manifest, catalog, popular, run.model(), histories, settings, progress)
+    sealing = Sealing(manifest, catalog, popular, histories, settings)
+    asked = settings.export.variants if variants is None else variants
+    if manifest.variant != FP32:
+        asked = (manifest.variant,)
+    attempts = _attempt_all(sealing, run.model(), calibration, asked, progress)
+    record_attempts(settings.paths.artifacts, attempts)
+    return attempts
 
 
 def _split_of(run: Run) -> Split:
@@ -56,7 +78,7 @@ def _split_of(run: Run) -> Split:
             f"{run.folder} was trained on split {expected[:12]}, but {split.folder} now holds {found[:12]}: its "
             "catalog is another one. Train again on what is there, or split the first log there again."
         )
-    return split
+    return whole_split(split, run.description.parts) if run.description.refit_of else split
 
 
 def _as_trained(settings: Settings, run: Run) -> Settings:
@@ -65,74 +87,100 @@ def _as_trained(settings: Settings, run: Run) -> Settings:
     return replace(settings, training=training)
 
 
-def export_untrained(rung: str, items: int, settings: Settings, progress: Progress = silent) -> Artifact:
+def export_untrained(
+    rung: str, items: int, settings: Settings, progress: Progress = silent, variant: str = FP32
+) -> Artifact:
     """Seal random weights over a made-up catalog `0 .. items - 1`: for load tests only.
 
-    The item numbers are the indices themselves; the table of real numbers is left alone.
+    The item numbers are the indices themselves; the table of real numbers is left alone. How close a
+    compressed variant is to fp32 is not asked: random scores have no order to keep. Raises `UsageFault`
+    where the rung has no such variant.
     """
     catalog = Catalog([str(i) for i in range(items)], np.arange(items))
     rng = np.random.default_rng(settings.training.seed)
     histories = [rng.integers(items, size=settings.training.max_history).tolist() for _ in range(32)]
     manifest = _manifest(rung, f"untrained-{items}", items, settings, None)
     model = untrained(rung, items, settings, settings.training.seed)
-    return _seal(manifest, catalog, np.arange(items), model, histories, settings, progress)
-
-
-def _seal(
-    manifest: Manifest,
-    catalog: Catalog,
-    popular: np.ndarray,
-    model: Model,
-    histories: list[list[int]],
-    settings: Settings,
-    progress: Progress,
-) -> Artifact:
-    task = f"exporting {manifest.rung}:{manifest.variant}"
-    progress(task, 0, 3)
-
-    def write_model(path: Path) -> None:
-        onnx.save_model(graph_of(model, settings.training.max_history, settings.export.opset), path)
-        progress(task, 1, 3)
-
-    def check_and_ask(path: Path) -> list[Probe]:
-        predictor = OnnxPredictor(Artifact(path.parent, manifest, "unsealed"))
+    sealing = Sealing(manifest, catalog, np.arange(items), histories, settings)
+    progress(f"exporting {rung}:{variant}", 0, 1)
+    graph = optimise(graph_of(model, settings.training.max_history, settings.export.opset), sealing.draft)
+    with sealing.opened(FP32, graph) as predictor:
         check_parity(predictor, model, histories)
-        progress(task, 2, 3)
-        return _probes(predictor, histories[: settings.export.probes])
-
-    artifact = seal(settings.paths.artifacts, manifest, catalog, popular, write_model, check_and_ask)
-    progress(task, 3, 3)
+    if variant != FP32:
+        try:
+            graph = compress(variant, graph, histories, settings.training.max_history)
+        except CannotBeMade as reason:
+            raise UsageFault(f"{rung} has no variant {variant}: {reason}. Leave it out.") from reason
+    artifact = sealing.seal(variant, graph)
+    progress(f"exporting {rung}:{variant}", 1, 1)
     return artifact
 
 
-def _probes(predictor: OnnxPredictor, histories: list[list[int]]) -> list[Probe]:
-    encoded = encode_histories(histories, predictor.max_history)
-    items, scores = predictor.predict(encoded, encode_excluded(histories), PROBE_ITEMS)
-    return [
-        Probe(history, row[np.isfinite(kept)].tolist(), kept[np.isfinite(kept)].tolist())
-        for history, row, kept in zip(histories, items, scores, strict=True)
-    ]
+def _attempt_all(
+    sealing: Sealing, model: Model, calibration: list[list[int]], variants: Sequence[str], progress: Progress
+) -> list[Attempt]:
+    own, length = sealing.manifest.variant, sealing.settings.training.max_history
+    task, steps = f"exporting {sealing.manifest.rung}", 1 + len(variants)
+    progress(task, 0, steps)
+    graph = optimise(graph_of(model, length, sealing.settings.export.opset), sealing.draft)
+    if own != FP32:
+        graph = store_narrow(graph, narrow_integers(tables_of(graph)))  # codes are bytes
+    attempts = []
+    with sealing.opened(own, graph) as first:
+        difference = check_parity(first, model, sealing.histories)
+        progress(task, 1, steps)
+        for variant in sorted(variants, key=lambda variant: variant != own):
+            if variant == own:
+                attempts.append(_made(sealing, variant, graph, Closeness(1.0, difference)))
+            else:
+                attempts.append(_attempt(sealing, variant, graph, first, calibration))
+            progress(task, 1 + len(attempts), steps)
+    return attempts
+
+
+def _attempt(
+    sealing: Sealing, variant: str, fp32: onnx.ModelProto, first: OnnxPredictor, calibration: list[list[int]]
+) -> Attempt:
+    """Make one compressed variant, and seal it where it is close enough to fp32."""
+    rung, run = sealing.manifest.rung, sealing.manifest.run
+    try:
+        graph = compress(variant, fp32, calibration, sealing.settings.training.max_history)
+    except CannotBeMade as reason:
+        return Attempt(rung, variant, "impossible", str(reason), None, None, None, run)
+    with sealing.opened(variant, graph) as predictor:
+        closeness = compare(predictor, first, sealing.histories)
+    shortfall = closeness.shortfall(TOLERANCES[variant])
+    if shortfall:
+        return Attempt(rung, variant, "failed", shortfall, *closeness, None, run)
+    return _made(sealing, variant, graph, closeness)
+
+
+def _made(sealing: Sealing, variant: str, graph: onnx.ModelProto, closeness: Closeness) -> Attempt:
+    place = sealing.seal(variant, graph).path.name
+    return Attempt(sealing.manifest.rung, variant, "made", "", *closeness, place, sealing.manifest.run)
 
 
 def _catalog_of(split: Split, artifacts: Path) -> Catalog:
     """The catalog with its item numbers; items that are new get one."""
     item_ids = split.item_ids[: split.catalog_size]
     table = item_numbers.append(artifacts, item_ids)
-    return Catalog(item_ids, item_numbers.numbers_of(table, item_ids), split.titles)
+    return Catalog(item_ids, item_numbers.numbers_of(table, item_ids), split.titles[: len(item_ids)])
 
 
-def _real_histories(split: Split, count: int) -> list[list[int]]:
-    """Item indices of users from the validation part, spread evenly over them."""
+def _real_histories(split: Split) -> tuple[list[list[int]], list[list[int]]]:
+    """Item indices of users from the validation part, spread evenly over them: those that parity is held on, and
+    those that calibrate, other ones where there are enough."""
     histories = [h[h < split.catalog_size] for h in validation_questions(split).histories]
     known = [history.tolist() for history in histories if len(history)]
-    return known[:: max(1, len(known) // count)][:count]
+    step = max(1, len(known) // PARITY_HISTORIES)
+    return known[::step][:PARITY_HISTORIES], known[step // 2 :: step][:PARITY_HISTORIES]
 
 
 def _manifest(rung: str, run: str, items: int, settings: Settings, training: Training | None) -> Manifest:
     return Manifest(
         schema_version=SCHEMA_VERSION,
         rung=rung,
-        variant="fp32",
+        variant=FP32,
         run=run,
         items=items,
         max_history=settings.training.max_history,
@@ -150,11 +198,13 @@ def _training(run: Run, split: Split) -> Training:
         log_sha256=description.log_sha256,
         split_sha256=description.split_sha256,
         protocol=description.protocol,
-        parts=["train"],
+        parts=description.parts,
         interactions=len(split.train),
         users=len(np.unique(split.train.users)),
         seed=description.seed,
         settings=msgspec.to_builtins(description.settings),
+        chosen=description.chosen,
+        policies=description.policies,
         code_revision=code_revision(),
         libraries={library: version(library) for library in LIBRARIES},
     )

@@ -26,6 +26,7 @@ from models.split import Split
 from service.predictor import OnnxPredictor
 
 BASELINE = "popularity:fp32"
+UNCOMPRESSED = "fp32"
 THREADS = 1
 
 
@@ -45,7 +46,11 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """Everything known of one artifact on one machine. `run` is the same for all measured together."""
+    """Everything known of one artifact on one machine. `run` is the same for all measured together.
+
+    `against_fp32` compares a compressed artifact with the uncompressed one of its rung, where that was measured
+    too. `policy_gain` is the promotion metric under the artifact's repeat policy minus the same under `mask`.
+    """
 
     run: str
     manifest_sha256: str
@@ -54,6 +59,8 @@ class Measured(msgspec.Struct, frozen=True):
     quality: Evaluation
     against_baseline: Comparison
     against_best: Comparison
+    against_fp32: Comparison | None
+    policy_gain: Estimate | None
     latency: list[Latency]
     size_bytes: int
     footprint: Footprint
@@ -108,6 +115,10 @@ def measure(
         for predictor, policy in zip(predictors, policies, strict=True)
     ]
     compared = _compare(artifacts, answers, settings)
+    gains = [
+        _policy_gain(predictor, own, split.item_ids, settings, progress)
+        for predictor, own in zip(predictors, answers, strict=True)
+    ]
     histories = [_real_histories(artifact, questions, split) for artifact in artifacts]
     latencies = time_side_by_side(predictors, histories, settings.measuring, progress)
     cold = cold_questions(concatenate(split.train, split.validation), split.holdout(), len(split.user_ids))
@@ -119,7 +130,7 @@ def measure(
             artifact, answers[i], cold, split.item_ids, split.description.protocol, settings.measuring.resamples
         )
         measured = Measured(
-            run, _manifest_sha256(artifact), machine, settings.promotion.metric, quality, *compared[i],
+            run, _manifest_sha256(artifact), machine, settings.promotion.metric, quality, *compared[i], gains[i],
             latencies[i], artifact.size_bytes, footprint_of(artifact.path),
         )  # fmt: skip
         durable.write_bytes(_place(artifact), msgspec.json.format(msgspec.json.encode(measured), indent=2))
@@ -174,6 +185,11 @@ def _refuse_incomparable(artifacts: Sequence[Artifact], split: Split) -> None:
     refuse_without_baseline(artifacts)
     for artifact in artifacts:
         training = artifact.manifest.training
+        if artifact.manifest.figures_of:
+            raise UsageFault(
+                f"{artifact.path} is a refit and has seen what it would be asked. It carries the figures of "
+                f"version {artifact.manifest.figures_of}: measure that one."
+            )
         if training is None or training.split_sha256 != split.description.sha256:
             found = training.split_sha256[:12] if training else "none (untrained)"
             raise UsageFault(
@@ -194,16 +210,32 @@ def _holdout_questions(split: Split) -> Questions:
 
 def _compare(
     artifacts: Sequence[Artifact], answers: Sequence[Answers], settings: Settings
-) -> list[tuple[Comparison, Comparison]]:
+) -> list[tuple[Comparison, Comparison, Comparison | None]]:
+    """Each against the baseline, against the best, and against its rung's fp32."""
     metric, resamples = settings.promotion.metric, settings.measuring.resamples
-    baseline = next(i for i, artifact in enumerate(artifacts) if artifact.name == BASELINE)
+    place_of = {artifact.name: i for i, artifact in enumerate(artifacts)}
     best = max(range(len(answers)), key=lambda i: answers[i].per_question[metric].mean())
 
     def against(i: int, other: int) -> Comparison:
         difference = answers[i].paired(answers[other], metric, resamples)
         return Comparison(artifacts[other].name, artifacts[other].version, difference)
 
-    return [(against(i, baseline), against(i, best)) for i in range(len(artifacts))]
+    compared = []
+    for i, artifact in enumerate(artifacts):
+        uncompressed = place_of.get(f"{artifact.manifest.rung}:{UNCOMPRESSED}", i)
+        own = against(i, uncompressed) if artifact.manifest.variant != UNCOMPRESSED and uncompressed != i else None
+        compared.append((against(i, place_of[BASELINE]), against(i, best), own))
+    return compared
+
+
+def _policy_gain(
+    predictor: OnnxPredictor, answers: Answers, item_ids: Sequence[str], settings: Settings, progress: Progress
+) -> Estimate | None:
+    """What the artifact's repeat policy brings on these questions; None where it is `mask` anyway."""
+    if answers.policy == "mask":
+        return None
+    masked = answer(predictor, answers.questions, item_ids, "mask", progress)
+    return answers.paired(masked, settings.promotion.metric, settings.measuring.resamples)
 
 
 def _real_histories(artifact: Artifact, questions: Questions, split: Split) -> list[list[int]]:

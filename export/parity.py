@@ -1,4 +1,11 @@
-"""Parity: the graph answers real histories as the trained model does, within a stated tolerance."""
+"""Parity: a graph answers real histories as it should, within a stated tolerance.
+
+The fp32 graph is held against the trained model: the same scores up to rounding, `SCORE_TOLERANCE`. A
+compressed variant is held against the fp32 graph of its run: `TOLERANCES` says how much of the top 10 it must
+share, and how far any score of any item may stray, relative to the spread of the scores for that history.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +17,64 @@ from service.predictor import OnnxPredictor
 TOP = 10
 SCORE_TOLERANCE = 1e-4
 """Largest difference of a score, relative to the spread of the model's scores for that history."""
+
+_SCORES_AT_ONCE = 4_000_000
+"""Bounds the memory of a comparison that looks at every score of a large catalog."""
+
+
+class Tolerance(NamedTuple):
+    """What a compressed variant may differ by: `overlap` of the top 10 at least, scores by this at most."""
+
+    overlap: float
+    score_difference: float
+
+
+TOLERANCES = {
+    "fp16": Tolerance(0.99, 0.01),
+    "int8-dynamic": Tolerance(0.90, 0.1),
+    "int8-static": Tolerance(0.90, 0.1),
+}
+
+
+class Closeness(NamedTuple):
+    """How close two graphs are: mean share of the top 10 in common, and the largest difference of a score
+    relative to the spread of the scores for that history."""
+
+    overlap: float
+    score_difference: float
+
+    def shortfall(self, allowed: Tolerance) -> str:
+        """In what way this is not close enough; empty where it is. A figure that is no number never is."""
+        if not self.overlap >= allowed.overlap:
+            shared = f"shares {self.overlap:.3f} of the top {TOP} with fp32"
+            return f"{shared}, at least {allowed.overlap:.2f} is asked"
+        if not self.score_difference <= allowed.score_difference:
+            off = f"a score is off by {self.score_difference:.2g} of the spread"
+            return f"{off}, at most {allowed.score_difference:g} is allowed"
+        return ""
+
+
+def compare(predictor: OnnxPredictor, fp32: OnnxPredictor, histories: list[list[int]]) -> Closeness:
+    """How close `predictor` is to `fp32` on `histories`, over every item, nothing excluded."""
+    overlaps, differences = [], []
+    rows = max(1, _SCORES_AT_ONCE // fp32.items)
+    for start in range(0, len(histories), rows):
+        encoded = encode_histories(histories[start : start + rows], fp32.max_history)
+        found, found_top = _scores_of_all(predictor, encoded)
+        expected, expected_top = _scores_of_all(fp32, encoded)
+        spread = np.maximum(np.ptp(expected, axis=1), np.float32(1e-12))
+        differences.extend(np.abs(found - expected).max(axis=1) / spread)
+        shared = (found_top[:, :, None] == expected_top[:, None, :]).sum(axis=(1, 2))
+        overlaps.extend(shared / expected_top.shape[1])
+    return Closeness(float(np.mean(overlaps)), float(np.max(differences)))
+
+
+def _scores_of_all(predictor: OnnxPredictor, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores float32 [batch, items] in the order of the items, and the top items [batch, TOP at most]."""
+    items, scores = predictor.predict(encoded, encode_excluded([()] * len(encoded)), predictor.items)
+    by_item = np.empty_like(scores)
+    np.put_along_axis(by_item, items, scores, axis=1)
+    return by_item, items[:, :TOP]
 
 
 def check_parity(predictor: OnnxPredictor, model: Model, histories: list[list[int]]) -> float:

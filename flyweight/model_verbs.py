@@ -1,21 +1,34 @@
 """Verbs about models and artifacts: train, export, measure, evaluate."""
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from contracts.artifact import Artifact
+from contracts.artifact import Artifact, open_artifact
 from contracts.faults import UsageFault
+from contracts.sections import CONVERSIONS, Settings
+from flyweight.console import LINES_APART_SECONDS
 from flyweight.tables import evaluation_table, measured_table
 from flyweight.verb import THERE, Desk, Outcome, verb
+
+if TYPE_CHECKING:
+    from export.variants import Attempt
+    from models.split import Split
 
 
 @verb(flags={"seed": ("training", "seed")})
 @click.option("--interactions", type=THERE, metavar="FILE", help="The log; it is split as [split] says.")
 @click.option("--split", "split_folder", type=THERE, metavar="DIR", help="A split made by `flyweight split`.")
-@click.option("--rung", metavar="NAME", help="One rung: popularity, item-to-item, sasrec.")
+@click.option("--rung", metavar="NAME", help="One rung, or one compressed in training: sasrec:jpq.")
 @click.option("--all", "all_rungs", is_flag=True, help="Every rung, cheapest first.")
-@click.option("--search", type=click.FloatRange(0), default=0, metavar="MINUTES", help="Not built yet: 0 only.")
+@click.option(
+    "--search", type=click.FloatRange(0), default=0, metavar="MINUTES",
+    help="Search better settings first, on the validation part; asked again, it goes on. With --all the minutes "
+    "are for all rungs together: sasrec gets 8 parts, student 4, ials and ease 2 each, item-to-item, "
+    "vmis-knn and blend 1 each, and every one at least one trial. sasrec:jpq takes what is found for sasrec.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), help="Same log, same seed, same numbers.")
 def train(
     desk: Desk,
@@ -29,56 +42,111 @@ def train(
 
     A finished run with the same log, settings, seed and code is reused; an interrupted one resumes.
     """
-    from models.ladder import RUNGS
+    from models.ladder import TRAININGS
+    from models.training import refusal
     from models.training import train as train_rung
 
-    if search:
-        raise UsageFault(
-            "--search is not built yet; leave it at 0. Settings of each rung stand in flyweight.toml."
-        )
-    rungs = _rungs(rung, all_rungs, RUNGS)
+    rungs = _rungs(rung, all_rungs, TRAININGS)
     split = _split_of(desk, interactions, split_folder)
+    refusals = {name: why for name in rungs if all_rungs and (why := refusal(split, name, desk.settings))}
+    settings, searches = desk.settings, []
+    if search:
+        settings, searches = _search(desk, split, [name for name in rungs if name not in refusals], search)
     results = []
     for name in rungs:
-        run = train_rung(split, name, desk.settings, desk.out.progress)
+        if name in refusals:
+            desk.out.say(refusals[name])
+            continue
+        run = train_rung(split, name, settings, desk.out.progress)
         figures = ", ".join(f"{metric} {value:.4f}" for metric, value in run.description.validation.items())
-        desk.out.wrote(run.folder, f"{name}: validation {figures}{' (reused)' if run.reused else ''}")
+        policy = f"seen items: {run.description.repeat_policy}"
+        desk.out.wrote(run.folder, f"{name}: validation {figures}, {policy}{' (reused)' if run.reused else ''}")
         results.append(run.description)
-    return Outcome({"runs": results})
+    return Outcome({"runs": results} | ({"searches": searches} if search else {}))
+
+
+def _search(desk: Desk, split: "Split", names: list[str], minutes: float) -> tuple[Settings, list[dict]]:
+    """The settings with what was found for each of the trainings, and each search as `--json` tells it.
+
+    One after the other: a blend is searched for the parents that were found. What one takes too long is taken
+    from those that follow.
+    """
+    from models.search import minutes_by_name, search
+    from models.trial_journal import Trial
+
+    def tell(number: int, trial: Trial, best: float) -> None:
+        if trial.ndcg == best or trial.seconds > LINES_APART_SECONDS:
+            result = trial.state if trial.ndcg is None else f"NDCG@10 {trial.ndcg:.4f}"
+            desk.out.say(f"  trial {number}: {result}, best {best:.4f} ({trial.seconds:.0f} s)")
+
+    settings, searches, shares = desk.settings, [], minutes_by_name(names, minutes)
+    if not shares:
+        desk.out.say(f"search {', '.join(names)}: there is nothing to search")
+    while shares:
+        share = minutes / sum(shares.values())
+        name = next(iter(shares))
+        found = search(split, name, settings, max(0, share * shares.pop(name)), desk.out.progress, tell)
+        settings, minutes = found.settings, minutes - found.minutes
+        changed = ", ".join(f"{key} = {json.dumps(value)}" for key, value in found.changed.items())
+        desk.out.say(
+            f"search {found.rung}: {found.trials:,} trials, {found.new:,} new in {found.minutes:.1f} minutes, "
+            f"NDCG@10 {found.ndcg_given:.4f} -> {found.ndcg_found:.4f}; {changed or 'nothing better found'}"
+        )
+        told = ("rung", "trials", "new", "minutes", "ndcg_given", "ndcg_found", "changed")
+        searches.append({key: getattr(found, key) for key in told})
+    return settings, searches
 
 
 @verb()
 @click.option("--rung", metavar="NAME", help="The newest run of this rung.")
 @click.option("--all", "all_rungs", is_flag=True, help="The newest run of every rung, all of one log.")
+@click.option("--variant", metavar="NAME", help="One variant: fp32, fp16, int8-dynamic, int8-static.")
 @click.option("--untrained", is_flag=True, help="Random weights over --items made-up items, for load tests only.")
 @click.option("--items", type=click.IntRange(10), help="Catalog size, with --untrained.")
-def export(desk: Desk, rung: str | None, all_rungs: bool, untrained: bool, items: int | None) -> Outcome:
-    """Turn trained runs into sealed ONNX artifacts, checked against the trained model.
+def export(
+    desk: Desk, rung: str | None, all_rungs: bool, variant: str | None, untrained: bool, items: int | None
+) -> Outcome:
+    """Turn trained runs into sealed ONNX artifacts, checked against the trained model, in several variants.
 
-    Exit code 1 when the graph and the model disagree; nothing is sealed then.
+    A compressed variant that is impossible, or not close enough to fp32, is told and left out. Exit code 1 when
+    the fp32 graph and the model disagree; nothing is sealed then.
     """
     from export.exporting import export_run, export_untrained
-    from models.ladder import RUNGS, UNTRAINED_RUNGS
-    from models.training import newest_run, newest_runs_together
+    from models.ladder import TRAININGS, UNTRAINED_RUNGS
+    from models.runs import newest_run, newest_runs_together
 
     if untrained != bool(items):
         raise UsageFault("--untrained needs --items N, the size of the made-up catalog; only it takes --items.")
-    artifacts = []
-
-    def wrote(artifact: Artifact) -> None:
-        desk.out.wrote(artifact.path, f"{artifact.name}, {artifact.size_bytes / 1e6:.2f} MB, parity holds")
-        artifacts.append(artifact)
-
+    if variant and variant not in CONVERSIONS:
+        raise UsageFault(f"there is no variant {variant!r} to convert to; variants are {', '.join(CONVERSIONS)}.")
+    artifacts, attempts = [], []
     if untrained:
         for name in _rungs(rung, all_rungs, UNTRAINED_RUNGS):
-            wrote(export_untrained(name, items, desk.settings, desk.out.progress))
+            made = export_untrained(name, items, desk.settings, desk.out.progress, variant or "fp32")
+            desk.out.wrote(made.path, f"{made.name}, {made.size_bytes / 1e6:.2f} MB, random weights")
+            artifacts.append(made)
     else:
-        _rungs(rung, all_rungs, RUNGS)
+        _rungs(rung, all_rungs, TRAININGS)
         runs = desk.settings.paths.runs
         for run in [newest_run(runs, rung)] if rung else newest_runs_together(runs):
             desk.out.read(run.folder, run.description.rung)
-            wrote(export_run(run, desk.settings, desk.out.progress))
-    return Outcome({"artifacts": [{"path": str(a.path), "version": a.version} for a in artifacts]})
+            tried = export_run(run, desk.settings, desk.out.progress, (variant,) if variant else None)
+            artifacts += filter(None, [_tell(desk, attempt) for attempt in tried])
+            attempts += tried
+    sealed = [{"path": str(a.path), "version": a.version} for a in artifacts]
+    return Outcome({"artifacts": sealed, "attempts": attempts})
+
+
+def _tell(desk: Desk, attempt: "Attempt") -> Artifact | None:
+    """One line on one variant of a run; its artifact where there is one."""
+    name = f"{attempt.rung}:{attempt.variant}"
+    if attempt.artifact is None:
+        desk.out.say(f"{attempt.status:6} {name}: {attempt.why}")
+        return None
+    artifact = open_artifact(desk.settings.paths.artifacts / attempt.artifact, verify=False)
+    shared = f", shares {attempt.overlap:.3f} of the top 10" if attempt.variant in CONVERSIONS[1:] else ""
+    desk.out.wrote(artifact.path, f"{name}, {artifact.size_bytes / 1e6:.2f} MB, parity holds{shared}")
+    return artifact
 
 
 @verb()

@@ -1,10 +1,16 @@
 """Verbs about what serves: promote, rollback."""
 
+from typing import TYPE_CHECKING
+
 import click
 
+from contracts.artifact import Artifact
 from contracts.faults import UsageFault
 from flyweight.tables import verdict_table
 from flyweight.verb import Desk, Outcome, verb
+
+if TYPE_CHECKING:
+    from export.decision import Decision
 
 
 @verb()
@@ -13,33 +19,55 @@ from flyweight.verb import Desk, Outcome, verb
 def promote(desk: Desk, artifact: str | None, force: bool) -> Outcome:
     """Let the cheapest artifact that is good enough serve, and write down why.
 
-    With ARTIFACT only that one is judged: exit code 1 when it is not good enough. A running service
-    follows within a second or two; `bundle/` is refreshed for `bentoml build`.
+    With ARTIFACT only that one is judged. Exit code 1 when nothing is good enough; the nearest miss is named. The
+    winner is trained again as `[training] refit` says, and checked again. A running service follows within a
+    second or two; `bundle/` is refreshed for `bentoml build`.
     """
     from contracts.pointer import POINTER, find_artifact
-    from export.candidates import measured_candidates
-    from export.promotion import decide, promote
+    from export.decision import by_hand
+    from export.promotion import DECISION, promote
+    from export.refitting import refit_winner
 
     paths = desk.settings.paths
     if force and not artifact:
         raise UsageFault("--force needs the ARTIFACT to promote.")
     if force:
-        winner, reason, decision = find_artifact(paths.artifacts, artifact), "forced by hand, no gate asked", None
+        winner = find_artifact(paths.artifacts, artifact)
+        decision = by_hand(winner)
     else:
-        candidates = measured_candidates(paths.artifacts, desk.settings.promotion.metric)
-        decision = decide(
-            candidates, desk.settings.promotion, only=artifact and find_artifact(paths.artifacts, artifact)
-        )
-        desk.out.say(verdict_table(decision.verdicts))
-        desk.out.say(decision.reason)
-        if decision.winner is None:
+        winner, decision = _decide(desk, artifact)
+        if winner is None:
             return Outcome(decision, 1)
-        winner = next(c.artifact for c in candidates if c.artifact.version == decision.version)
-        reason = decision.reason
-    entry = promote(paths.artifacts, paths.bundle, winner, reason, forced=force)
+        winner, sentence = refit_winner(winner, desk.settings, desk.out.progress)
+        if sentence:
+            desk.out.say(sentence)
+            decision = decision.adding(sentence)
+    entry = promote(paths.artifacts, paths.bundle, winner, decision)
+    desk.out.wrote(winner.path / DECISION, "the decision with its figures")
     desk.out.wrote(paths.artifacts / POINTER, f"{entry.artifact} (before: {entry.previous or 'nothing'})")
     desk.out.wrote(paths.bundle, "what `bentoml build` packs")
-    return Outcome({"promoted": entry, "decision": decision})
+    return Outcome({"promoted": entry, "decision": None if force else decision})
+
+
+def _decide(desk: Desk, reference: str | None) -> "tuple[Artifact | None, Decision]":
+    """The winner (None: nobody) and the decision, said aloud. A decision for nobody is written down here."""
+    from contracts.pointer import find_artifact
+    from export.candidates import measured_candidates
+    from export.decision import decide
+    from export.promotion import LATEST, write_decision
+    from export.variants import read_attempts
+
+    artifacts, rule = desk.settings.paths.artifacts, desk.settings.promotion
+    candidates = measured_candidates(artifacts, rule.metric)
+    only = find_artifact(artifacts, reference) if reference else None
+    decision = decide(candidates, rule, only, read_attempts(artifacts))
+    desk.out.say(verdict_table(decision.verdicts))
+    desk.out.say(decision.reason)
+    if decision.winner is None:
+        write_decision(artifacts, decision, promoted=None)
+        desk.out.wrote(artifacts / LATEST, "the decision with its figures")
+        return None, decision
+    return next(c.artifact for c in candidates if c.artifact.version == decision.version), decision
 
 
 @verb()

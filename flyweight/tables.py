@@ -6,8 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from export.evaluation import Estimate, Evaluation
+from export.judging import Verdict
 from export.measuring import Candidate
-from export.promotion import Verdict
 
 
 def measured_table(candidates: Sequence[Candidate]) -> Table:

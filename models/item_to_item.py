@@ -9,12 +9,11 @@ from contracts.progress import Progress, silent
 from contracts.sections import ItemToItem as Choices
 from models.co_occurrence import count_pairs, nearest_neighbours
 from models.interactions import Interactions
+from models.sweep import sweep
 from models.validating import Validation
 
 _TIE_BREAKER = 1e-6
 """Part of the popular list that orders what has no similarity and moves nothing that has one."""
-
-_SWEEPS = 2
 
 
 class ItemToItem:
@@ -85,9 +84,9 @@ def fit_item_to_item(
 
     `popularity` float32 [items], the greatest 1.
     """
-    items = len(popularity)
-    pairs = count_pairs(train, users, items, [int(chosen["window"])])[int(chosen["window"])]
-    near = nearest_neighbours(pairs, _weights(train, items), chosen["idf"], choices.neighbours)
+    items, window = len(popularity), int(chosen["window"])
+    pairs = count_pairs(train, users, items, [window])[window]
+    near = nearest_neighbours(pairs, _weights(train, items), chosen["idf"], int(chosen["neighbours"]))
     return _assemble(near, popularity, chosen["decay"], chosen["popularity"])
 
 
@@ -100,22 +99,22 @@ def choose_settings(
     progress: Progress = silent,
 ) -> dict[str, float]:
     """The window, idf, decay and popularity with the best NDCG@10 on the validation part for a model of the
-    `earlier` interactions; `popularity` float32 [items] is made of them too.
-
-    One setting is varied at a time, from the middle of each list, in two sweeps.
+    `earlier` interactions; `popularity` float32 [items] is made of them too. Then the fewest neighbours that
+    cost at most `choices.enough` percent of it.
     """
     items = len(popularity)
     pairs = count_pairs(earlier, users, items, choices.windows)
     weights = _weights(earlier, items)
+    counts = sorted(choices.neighbours)
 
     @functools.cache
     def near(window: int, idf: float) -> tuple[np.ndarray, np.ndarray]:
-        return nearest_neighbours(pairs[window], weights, idf, choices.neighbours)
+        return nearest_neighbours(pairs[window], weights, idf, counts[-1])
 
-    @functools.cache
-    def ndcg(window: int, idf: float, decay: float, popularity_share: float) -> float:
-        model = _assemble(near(window, idf), popularity, decay, popularity_share)
-        return validation.ndcg_at_10(model.scores)
+    def ndcg(choice: dict[str, float], count: int) -> float:
+        neighbours, similarities = near(choice["window"], choice["idf"])
+        cut = neighbours[:, :count], similarities[:, :count]
+        return validation.ndcg_at_10(_assemble(cut, popularity, choice["decay"], choice["popularity"]).scores)
 
     options = {
         "window": choices.windows,
@@ -123,14 +122,11 @@ def choose_settings(
         "decay": choices.decays,
         "popularity": choices.popularity,
     }
-    chosen = {name: values[len(values) // 2] for name, values in options.items()}
-    tries = [(name, value) for name in options for value in options[name]] * _SWEEPS
-    for number, (name, value) in enumerate(tries, start=1):
-        other = chosen | {name: value}
-        if ndcg(*other.values()) > ndcg(*chosen.values()):
-            chosen = other
-        progress("item-to-item: settings", number, len(tries))
-    return chosen
+    middle = counts[len(counts) // 2]
+    chosen = sweep(options, lambda choice: ndcg(choice, middle), "item-to-item: settings", progress)
+    found = [ndcg(chosen, count) for count in counts]
+    enough = max(found) * (1 - choices.enough / 100)
+    return chosen | {"neighbours": next(n for n, value in zip(counts, found, strict=True) if value >= enough)}
 
 
 def _weights(interactions: Interactions, items: int) -> np.ndarray:

@@ -6,15 +6,26 @@ import torch
 from contracts.encoding import PADDING
 from contracts.faults import UsageFault
 from contracts.sections import Settings
+from models.blend import Blend
+from models.ease import Ease
+from models.ials import Ials
+from models.item_tables import FullTable
 from models.item_to_item import ItemToItem
 from models.popularity import Popularity
 from models.sasrec import Sasrec
 from models.sasrec_training import new_sasrec
+from models.vmis_knn import VmisKnn
 
-RUNGS = ("popularity", "item-to-item", "sasrec")
-"""What can be trained, cheapest first."""
+RUNGS = ("popularity", "item-to-item", "vmis-knn", "ials", "ease", "sasrec", "blend", "student")
+"""The kinds of model, cheapest to learn first."""
 
-UNTRAINED_RUNGS = (*RUNGS, "mean")
+TRAININGS = (*RUNGS[:6], "sasrec:jpq", *RUNGS[6:])
+"""What can be trained: a rung, or a rung in a variant that is learned and not converted."""
+
+PARENTS: dict[str, tuple[str, ...]] = {"blend": ("sasrec", "item-to-item"), "student": ("blend",)}
+"""The rungs that a rung is made of; they are trained first."""
+
+UNTRAINED_RUNGS = ("popularity", "item-to-item", "sasrec", "mean")
 """What `export --untrained` can make."""
 
 
@@ -44,9 +55,11 @@ class MeanOfItems:
         return cls(arrays["item_table"])
 
 
-Model = Popularity | ItemToItem | Sasrec | MeanOfItems
+Model = Popularity | ItemToItem | VmisKnn | Ials | Ease | Sasrec | Blend | MeanOfItems
 
-_MODELS = {model.rung: model for model in (Popularity, ItemToItem, Sasrec, MeanOfItems)}
+_MODELS = {
+    model.rung: model for model in (Popularity, ItemToItem, VmisKnn, Ials, Ease, Sasrec, Blend, MeanOfItems)
+} | {"student": Sasrec}
 
 
 def model_from_arrays(rung: str, arrays: dict[str, np.ndarray]) -> Model:
@@ -59,13 +72,15 @@ def untrained(rung: str, items: int, settings: Settings, seed: int) -> Model:
 
     Raises `UsageFault` for an unknown rung.
     """
+    if rung not in UNTRAINED_RUNGS:
+        raise UsageFault(f"there is no untrained {rung!r}; expected one of {', '.join(UNTRAINED_RUNGS)}.")
     random = np.random.default_rng(seed)
     kind = _model_class(rung)
     popularity = (1 / np.arange(1, items + 1)).astype(np.float32)
     if kind is Popularity:
         return Popularity(popularity)
     if kind is ItemToItem:
-        near = random.integers(items, size=(items, settings.item_to_item.neighbours), dtype=np.int32)
+        near = random.integers(items, size=(items, max(settings.item_to_item.neighbours)), dtype=np.int32)
         similarities = np.sort(random.random(near.shape, dtype=np.float32))[:, ::-1].copy()
         return ItemToItem(near, similarities, 0.5, popularity, float(np.float32(1e-6)))
     if kind is MeanOfItems:
@@ -73,7 +88,8 @@ def untrained(rung: str, items: int, settings: Settings, seed: int) -> Model:
         return MeanOfItems(table)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return new_sasrec(items, settings).eval()
+        table = FullTable(items, settings.sasrec.dimension)
+        return new_sasrec(table, items, settings.training.max_history, settings.sasrec).eval()
 
 
 def _model_class(rung: str) -> type[Model]:

@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from contracts.encoding import PADDING
+from models.item_tables import CodedTable, FullTable
 
 _SPREAD = 0.02
-"""Standard deviation of the initial item table and positions."""
+"""Standard deviation of the initial positions."""
 
 _HIDDEN = -1e9
 """Attention logit of what a query must not see. Finite, so that an all-padding row yields no NaN."""
+
+_CODES = "item_table.codes"
 
 _NEVER = -80.0
 """Log of a probability that adds nothing to any other. Finite, as -inf marks excluded items."""
@@ -62,31 +65,37 @@ class Block(nn.Module):
 class Sasrec(nn.Module):
     """History int32 [batch, length] -> scores float32 [batch, items + 1]; the last column is the padding's.
 
-    Scores are `encode(history) @ item_table.T + item_bias`; row `items` of the table stands for PADDING. The
-    newest item is in the last column and has the last position, whatever the length (at most `max_history`).
-    After `mix_in_popularity` they are log(softmax(those scores) + exp(log_popular)).
+    Scores are `encode(history) @ item_table.rows().T + item_bias`; row `items` stands for PADDING. The newest
+    item is in the last column and has the last position, whatever the length (at most `max_history`). After
+    `mix_in_popularity` they are log(softmax(those scores) + exp(log_popular)).
     """
 
     rung = "sasrec"
 
     def __init__(
-        self, items: int, max_history: int, dimension: int, layers: int, heads: int, dropout: float = 0.0
+        self,
+        item_table: FullTable | CodedTable,
+        items: int,
+        max_history: int,
+        dimension: int,
+        layers: int,
+        heads: int,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.items = items
-        self.item_table = nn.Embedding(items + 1, dimension)
+        self.item_table = item_table
         self.item_bias = nn.Parameter(torch.zeros(items + 1))
         self.positions = nn.Parameter(torch.empty(max_history, dimension))
         self.blocks = nn.ModuleList(Block(dimension, heads, dropout) for _ in range(layers))
         self.final_norm = nn.LayerNorm(dimension)
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("log_popular", None)
-        nn.init.normal_(self.item_table.weight, std=_SPREAD)
         nn.init.normal_(self.positions, std=_SPREAD)
 
     def forward(self, history: Tensor) -> Tensor:
         newest = self.encode(history, last_only=True)[:, -1]
-        scores = functional.linear(newest, self.item_table.weight, self.item_bias)
+        scores = self.item_table.scores(newest, self.item_bias)
         if self.log_popular is None:
             return scores
         return torch.logaddexp(scores.log_softmax(dim=-1), self.log_popular)
@@ -116,24 +125,35 @@ class Sasrec(nn.Module):
             states = block(states, keys_hidden if newest else keys_hidden | future, newest)
         return self.final_norm(states)
 
-    @torch.inference_mode()
     def scores(self, history: np.ndarray) -> np.ndarray:
         """Encoded history int32 [batch, length] -> float32 [batch, items]; dropout is off."""
+        return self.scores_and_padding(history)[:, : self.items]
+
+    @torch.inference_mode()
+    def scores_and_padding(self, history: np.ndarray) -> np.ndarray:
+        """As `scores`, with the column of PADDING: float32 [batch, items + 1]."""
         training = self.training
         self.eval()
-        scores = self(torch.from_numpy(history).to(self.positions.device))[:, : self.items]
+        scores = self(torch.from_numpy(history).to(self.positions.device))
         self.train(training)
         return scores.cpu().numpy()
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         arrays = {name: tensor.detach().cpu().numpy() for name, tensor in self.state_dict().items()}
+        if _CODES in arrays:
+            arrays[_CODES] = arrays[_CODES].astype(np.uint8)
         return arrays | {"heads": np.int32([self.blocks[0].heads])}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Sasrec":
-        rows, dimension = arrays["item_table.weight"].shape
+        items, (max_history, dimension) = len(arrays["item_bias"]) - 1, arrays["positions"].shape
         layers = 1 + max(int(name.split(".")[1]) for name in arrays if name.startswith("blocks."))
-        network = cls(rows - 1, len(arrays["positions"]), dimension, layers, int(arrays["heads"][0]))
+        if _CODES in arrays:
+            table = CodedTable(arrays[_CODES], arrays["item_table.centroids"])
+            arrays = arrays | {_CODES: arrays[_CODES].astype(np.int32)}
+        else:
+            table = FullTable(items, dimension)
+        network = cls(table, items, max_history, dimension, layers, int(arrays["heads"][0]))
         network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in network.state_dict()})
         if "log_popular" in arrays:
             network.log_popular = torch.from_numpy(arrays["log_popular"])

@@ -18,6 +18,7 @@ class Batch:
     targets   int64 [pairs]: item indices
     owners    int64 [pairs]: for each target, its row of `asking`
     weights   float32 [pairs]: how much each target counts
+    only_newest_asks  whether `asking` is just the newest item of every history
     """
 
     history: np.ndarray
@@ -25,6 +26,7 @@ class Batch:
     targets: np.ndarray
     owners: np.ndarray
     weights: np.ndarray
+    only_newest_asks: bool = False
 
 
 class TrainingWindows:
@@ -49,6 +51,14 @@ class TrainingWindows:
         self.starts = histories.offsets[:-1]
         self.lengths = np.zeros(users, dtype=np.int64)  # up to the last row that asks
         np.maximum.at(self.lengths, rows.users[asks], np.flatnonzero(asks) + 1 - self.starts[rows.users[asks]])
+
+    def prefixes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """First and one past the last row of every history's beginning that asks, cut to `max_history`, and the
+        first item that came next."""
+        last = np.flatnonzero(self.target_counts)
+        owner = np.searchsorted(self.starts, last, side="right") - 1
+        starts = np.maximum(self.starts[owner], last + 1 - self.max_history)
+        return starts, last + 1, self.items[last + 1]
 
     @property
     def count(self) -> int:

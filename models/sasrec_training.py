@@ -1,6 +1,6 @@
 """Training SASRec: softmax over the catalog, early stopping on the validation part, checkpoints."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +15,14 @@ from torch.utils import deterministic
 
 from contracts import durable, machine
 from contracts.faults import Fault
-from contracts.progress import Progress, silent
-from contracts.sections import Settings
-from models.interactions import Interactions
+from contracts.progress import Progress
+from contracts.sections import Sasrec as Choices
+from models.item_tables import CodedTable, FullTable
+from models.lesson import Lesson
 from models.sasrec import Sasrec
 from models.sasrec_batches import Batch, TrainingWindows
 from models.sasrec_loss import sampled_softmax_loss, softmax_loss
+from models.taught import TaughtPrefixes
 from models.validating import Validation
 
 _STEPS_PER_EPOCH, _SMALLEST_BATCH = 64, 16
@@ -44,38 +46,39 @@ class _Learner:
         return len(self.scores) >= epochs or since_best >= patience
 
 
-def train_sasrec(
-    train: Interactions,
-    users: int,
-    items: int,
-    settings: Settings,
-    validation: Validation,
-    checkpoint: Path,
-    progress: Progress = silent,
+def train_network(
+    make_network: Callable[[], Sasrec],
+    windows: TrainingWindows | TaughtPrefixes,
+    lesson: Lesson,
+    choices: Choices,
+    validation: Validation | None,
 ) -> tuple[Sasrec, list[float]]:
     """The network of the best epoch, and the NDCG@10 on the validation part after every epoch.
 
-    Ends after `settings.sasrec.epochs`, or `patience` epochs without a better NDCG@10. `checkpoint` is
-    written after every epoch; where it exists, training goes on from there and ends with the same numbers as
-    one without an interruption. Equal seeds and threads give equal numbers on the CPU of one machine.
+    Ends after `choices.epochs`, or `patience` epochs without a better NDCG@10; without a validation part the
+    last epoch counts as the best. `lesson.checkpoint` is written after every epoch; where it exists, training
+    goes on from there and ends with the same numbers as one without an interruption. Equal seeds and threads
+    give equal numbers on the CPU of one machine.
     """
-    windows = TrainingWindows(train, users, settings.training.max_history)
-    counts = np.bincount(train.items, minlength=items)
+    counts = np.bincount(lesson.train.items, minlength=lesson.items)
     chances = counts**_NEGATIVES_EXPONENT
-    with _reproducible(settings.training.threads or machine.cores(), settings.training.seed):
-        network = new_sasrec(items, settings)
+    training = lesson.settings.training
+    with _reproducible(training.threads or machine.cores(), training.seed):
+        network = make_network()
         _start_from_popularity(network, counts)
         network.to("cuda" if torch.cuda.is_available() else "cpu")
-        adam = torch.optim.Adam(network.parameters(), lr=settings.sasrec.learning_rate, fused=True)
+        adam = torch.optim.Adam(network.parameters(), lr=choices.learning_rate, fused=True)
         learner = _Learner(network, adam)
-        if checkpoint.exists():
-            _load(checkpoint, learner)
-        while not learner.is_done(settings.sasrec.epochs, settings.sasrec.patience):
-            _learn(learner, windows, chances / chances.sum(), settings, progress)
-            learner.scores.append(validation.ndcg_at_10(network.scores))
+        if lesson.checkpoint.exists():
+            _load(lesson.checkpoint, learner)
+        while not learner.is_done(choices.epochs, choices.patience):
+            _learn(learner, windows, chances / chances.sum(), training.seed, choices, lesson.progress)
+            learner.scores.append(validation.ndcg_at_10(network.scores) if validation else len(learner.scores))
             if int(np.argmax(learner.scores)) == len(learner.scores) - 1:
                 learner.best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-            _save(checkpoint, learner)
+            _save(lesson.checkpoint, learner)
+            if lesson.watch:
+                lesson.watch(len(learner.scores), learner.scores[-1])
         network.load_state_dict(learner.best)
     return network.cpu().eval(), learner.scores
 
@@ -94,12 +97,9 @@ def mix_in_best_share(
     return best
 
 
-def new_sasrec(items: int, settings: Settings) -> Sasrec:
-    """A network with random weights from torch's current seed."""
-    chosen = settings.sasrec
-    return Sasrec(
-        items, settings.training.max_history, chosen.dimension, chosen.layers, chosen.heads, chosen.dropout
-    )
+def new_sasrec(table: FullTable | CodedTable, items: int, max_history: int, choices: Choices) -> Sasrec:
+    """A network around an item table, its other weights random from torch's current seed."""
+    return Sasrec(table, items, max_history, choices.dimension, choices.layers, choices.heads, choices.dropout)
 
 
 def _start_from_popularity(network: Sasrec, counts: np.ndarray) -> None:
@@ -110,30 +110,35 @@ def _start_from_popularity(network: Sasrec, counts: np.ndarray) -> None:
 
 
 def _learn(
-    learner: _Learner, windows: TrainingWindows, chances: np.ndarray, settings: Settings, progress: Progress
+    learner: _Learner,
+    windows: TrainingWindows | TaughtPrefixes,
+    chances: np.ndarray,
+    seed: int,
+    choices: Choices,
+    progress: Progress,
 ) -> None:
     """One epoch. Its randomness comes from the seed and its number alone, so resuming repeats nothing."""
     epoch = len(learner.scores) + 1
-    random = np.random.default_rng([settings.training.seed, epoch])
+    random = np.random.default_rng([seed, epoch])
     torch.manual_seed(int(random.integers(1 << 62)))
-    size = min(settings.sasrec.batch_size, max(_SMALLEST_BATCH, windows.count // _STEPS_PER_EPOCH))
+    size = min(choices.batch_size, max(_SMALLEST_BATCH, windows.count // _STEPS_PER_EPOCH))
     batches = windows.epoch(size, random)
     learner.network.train()
     total = torch.zeros(())
     for step, (starts, ends) in enumerate(batches, start=1):
         sampled = None
-        if settings.sasrec.negatives:
-            sampled = random.choice(len(chances), size=settings.sasrec.negatives, p=chances)
+        if len(chances) > choices.full_softmax_items:
+            sampled = random.choice(len(chances), size=choices.negatives, p=chances)
         loss = _loss(learner.network, windows.batch(starts, ends), sampled, chances)
         learner.adam.zero_grad(set_to_none=True)
         loss.backward()
         learner.adam.step()
         total += loss.detach().cpu()
-        progress(f"sasrec: epoch {epoch}", step, len(batches))
+        progress(f"network: epoch {epoch}", step, len(batches))
     if not torch.isfinite(total):
         raise Fault(
-            f"SASRec diverged: the loss of epoch {epoch} is {float(total)}. Lower [sasrec] learning-rate "
-            f"(now {settings.sasrec.learning_rate:g}) and train again."
+            f"the network diverged: the loss of epoch {epoch} is {float(total)}. Lower [sasrec] learning-rate "
+            f"(now {choices.learning_rate:g}) and train again."
         )
 
 
@@ -143,9 +148,10 @@ def _loss(network: Sasrec, batch: Batch, sampled: np.ndarray | None, chances: np
     def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(device)
 
-    states = network.encode(tensor(batch.history), last_only=False).flatten(0, 1)
-    states = states.index_select(0, tensor(batch.asking))
-    table = torch.cat([network.item_table.weight, network.item_bias[:, None]], dim=1)[: network.items]
+    states = network.encode(tensor(batch.history), last_only=batch.only_newest_asks).flatten(0, 1)
+    if not batch.only_newest_asks:
+        states = states.index_select(0, tensor(batch.asking))
+    table = torch.cat([network.item_table.rows(), network.item_bias[:, None]], dim=1)[: network.items]
     states = torch.cat([states, torch.ones_like(states[:, :1])], dim=1)  # what the bias is multiplied by
     pairs = tensor(batch.targets), tensor(batch.owners), tensor(batch.weights)
     if sampled is None:

@@ -35,7 +35,7 @@ from models.split_files import (
 @dataclass(frozen=True)
 class Split:
     """An opened split. Item codes below `catalog_size` are item indices of the catalog; those from there on
-    are items that train never saw. `titles` is as long as the catalog, or empty when the log has none."""
+    are items that train never saw. `titles` is as long as `item_ids`, or empty when the log has none."""
 
     folder: Path
     description: SplitDescription
@@ -97,7 +97,7 @@ def open_split(folder: Path) -> Split:
     """
     description = read_description(folder)
     items = read_table(folder, description, ITEMS)
-    titles = items["title"].head(description.items).to_list()
+    titles = items["title"].to_list()
     train, validation = (read_part(folder, description, name) for name in PARTS[:HOLDOUT])
     return Split(
         folder=folder,

@@ -1,222 +1,168 @@
-"""Training one rung of the ladder on a split, and finding the runs again.
+"""Training one rung of the ladder on a split, and training it again on more of the log."""
 
-run.json                what it is; written last, a folder without it is no run
-model.safetensors       the model's arrays, and always "popularity": the list to fall back to
-checkpoint.safetensors  only while it trains: where to go on after an interruption
-"""
-
+import dataclasses
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import msgspec
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from contracts import durable
 from contracts.faults import UsageFault
 from contracts.progress import Progress, silent
 from contracts.revision import LEARNING, code_revision
 from contracts.sections import Settings
-from models.interactions import Interactions
-from models.item_to_item import choose_settings, fit_item_to_item
-from models.ladder import RUNGS, Model, model_from_arrays
-from models.popularity import Popularity, choose_half_life, decayed_weights
-from models.questions import validation_questions
-from models.sasrec_training import mix_in_best_share, train_sasrec
+from models.ease import ease_refusal
+from models.ladder import PARENTS, TRAININGS, Model
+from models.learning import learn, learn_again
+from models.lesson import first_lesson, second_lesson, with_history_of, with_max_history
+from models.refitting import REFIT_PARTS, whole_split
+from models.runs import CHECKPOINT, MODEL, RUN, SCHEMA_VERSION, Run, RunDescription, open_run
 from models.split import Split
-from models.timestamps import ORDER
-from models.validating import Validation
 
-SCHEMA_VERSION = 1
-RUN, MODEL, CHECKPOINT = "run.json", "model.safetensors", "checkpoint.safetensors"
-_LIBRARIES = ("numpy", "polars", "scipy", "torch")
-
-
-class RunDescription(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`key` is the identity: equal keys, equal runs. `split` is a path, relative to the folder of the runs
-    where it lies there. `chosen` is what the validation part decided, `validation` the model's figures on it;
-    `epochs` the NDCG@10 after every epoch, for rungs that learn in epochs."""
-
-    schema_version: int
-    rung: str
-    key: str
-    split: str
-    split_sha256: str
-    log_sha256: str
-    protocol: str
-    settings: dict[str, object]
-    seed: int
-    chosen: dict[str, float]
-    validation: dict[str, float]
-    epochs: list[float]
-    code_revision: str
-    libraries: dict[str, str]
+_LIBRARIES = ("implicit", "numpy", "polars", "scipy", "torch")
+_HALF_LIFE = "half-life-days"
+_SECTIONS = {"sasrec:jpq": ("sasrec", "jpq"), "student": ("sasrec", "student")}
+"""Sections that decide what a training makes, where they are others than its own name."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished training. `reused` says that `train` found it done already."""
-
-    folder: Path
-    description: RunDescription
-    reused: bool = False
-
-    def model(self) -> Model:
-        return model_from_arrays(self.description.rung, load_file(self.folder / MODEL))
-
-    def popularity(self) -> np.ndarray:
-        """float32 [items]: the time-decayed popularity, the greatest 1."""
-        return load_file(self.folder / MODEL)["popularity"]
-
-    def split_folder(self) -> Path:
-        return self.folder.parent / self.description.split
-
-
-def train(split: Split, rung: str, settings: Settings, progress: Progress = silent) -> Run:
-    """Train `rung` on the split's training part, tuned on its validation part; the holdout is never read.
+def train(split: Split, name: str, settings: Settings, progress: Progress = silent) -> Run:
+    """Train what `name` says (see `models.ladder.TRAININGS`) on the split's training part, tuned on its validation
+    part; the holdout is never read. What it is made of is trained first.
 
     The run lies in `settings.paths.runs`. A finished one with the same key is returned as it is, an
-    interrupted one goes on from its checkpoint. Raises `UsageFault` for an unknown rung.
+    interrupted one goes on from its checkpoint. Raises `UsageFault` for an unknown name, and where `refusal`
+    says why not.
     """
-    if rung not in RUNGS:
-        raise UsageFault(f"cannot train {rung!r}; expected one of {', '.join(RUNGS)}.")
-    description = _describe(split, rung, settings)
-    folder = settings.paths.runs / f"{rung}-{description.key[:12]}"
-    with durable.lock(settings.paths.runs / f".{folder.name}.lock"):
-        if (folder / RUN).exists():
-            (folder / CHECKPOINT).unlink(missing_ok=True)
-            os.utime(folder / RUN)  # asked for last, so it is the newest again
-            return Run(folder, _read(folder), reused=True)
-        learnt = _learn(split, rung, settings, folder / CHECKPOINT, progress)
-        arrays = {"popularity": learnt.popularity} | learnt.model.to_arrays()
-        durable.write_bytes(folder / MODEL, save(arrays))
+    if name not in TRAININGS:
+        raise UsageFault(f"cannot train {name!r}; expected one of {', '.join(TRAININGS)}.")
+    if why := refusal(split, name, settings):
+        raise UsageFault(why)
+    parents = [train(split, parent, settings, progress) for parent in PARENTS.get(name, ())]
+    settings = with_history_of(split, settings)
+    description = _describe(split, name, settings, parents)
+
+    def learn_it(run: Run) -> tuple[RunDescription, np.ndarray, Model]:
+        lesson, tuning, half_life = first_lesson(split, settings, run.folder / CHECKPOINT, progress)
+        learnt = learn(description.rung, description.variant, lesson, tuning, [p.model() for p in parents])
+        best, policies = tuning.validation.best_policy(learnt.model.scores)
         finished = msgspec.structs.replace(
-            description, chosen=learnt.chosen, validation=learnt.validation, epochs=learnt.epochs
+            description,
+            chosen={_HALF_LIFE: half_life} | learnt.chosen,
+            repeat_policy=best,
+            policies=policies,
+            validation={"NDCG@10": policies[best]},
+            epochs=learnt.epochs,
         )
-        durable.write_bytes(folder / RUN, msgspec.json.format(msgspec.json.encode(finished), indent=2))
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-    return Run(folder, _read(folder))
+        return finished, lesson.popularity, learnt.model
+
+    return _once(settings, description, learn_it)
 
 
-def find_runs(runs: Path) -> list[Run]:
-    """The finished runs in a folder, newest last."""
-    found = sorted(runs.glob(f"[!.]*/{RUN}"), key=lambda path: (path.stat().st_mtime_ns, path))
-    return [Run(path.parent, _read(path.parent)) for path in found]
+def refusal(split: Split, name: str, settings: Settings) -> str | None:
+    """Why this log cannot have this training, or None where it can."""
+    return ease_refusal(split.catalog_size, settings.ease) if name == "ease" else None
 
 
-def open_run(folder: Path) -> Run:
-    """A finished run. Raises `UsageFault` for a folder that is none."""
-    return Run(folder, _read(folder))
+def refit(run: Run, split: Split, settings: Settings, progress: Progress = silent) -> Run:
+    """Train `run` again, with the choices it made, on the parts of its split that `[training] refit` names.
 
-
-def newest_run(runs: Path, rung: str) -> Run:
-    """Raises `UsageFault` where the rung was not trained yet."""
-    found = [run for run in find_runs(runs) if run.description.rung == rung]
-    if not found:
-        raise UsageFault(f"{runs} holds no finished run of {rung}. Run `flyweight train --rung {rung}` first.")
-    return found[-1]
-
-
-def newest_runs_together(runs: Path) -> list[Run]:
-    """The newest run of every rung that learned from the same split as the newest run of all, cheapest first.
-
-    Runs of another log never come along. Raises `UsageFault` where nothing was trained yet.
+    `split` is the one it learned from. Its figures stay those of `run`, as `refit_of` says. With
+    `refit = "none"` it is `run` itself.
     """
-    found = find_runs(runs)
-    if not found:
-        raise UsageFault(f"{runs} holds no finished run. Run `flyweight train --interactions FILE --all` first.")
-    split = found[-1].description.split_sha256
-    newest = {run.description.rung: run for run in found if run.description.split_sha256 == split}
-    return [newest[rung] for rung in RUNGS if rung in newest]
-
-
-@dataclass(frozen=True)
-class _Learnt:
-    model: Model
-    popularity: np.ndarray
-    chosen: dict[str, float]
-    validation: dict[str, float]
-    epochs: list[float]
-
-
-def _learn(split: Split, rung: str, settings: Settings, checkpoint: Path, progress: Progress) -> _Learnt:
-    questions = validation_questions(split)
-    items, users = split.catalog_size, len(split.user_ids)
-    validation = Validation(questions.histories, questions.next_items(), items, settings.training.max_history)
-    has_clock = split.description.timestamp_kind != ORDER
-    earlier = earlier_part(split)
-    half_life = choose_half_life(
-        earlier, items, settings.popularity.half_lives_days, has_clock, validation, progress
+    if settings.training.refit == "none":
+        return run
+    first = run.description
+    parts = REFIT_PARTS[settings.training.refit]
+    settings = with_max_history(settings, first.settings["max-history"])
+    of_parents = [open_run(run.folder.parent / name) for name in first.parents]
+    parents = [refit(parent, split, settings, progress) for parent in of_parents]
+    identity = _identity(first.name, first.split_sha256, first.settings, first.seed, parents, parts, first.key)
+    description = msgspec.structs.replace(
+        first,
+        key=identity,
+        parts=parts,
+        parents=[parent.folder.name for parent in parents],
+        refit_of=run.folder.name,
+        code_revision=code_revision(LEARNING),
+        libraries=_libraries(),
     )
-    popularity = decayed_weights(split.train, items, half_life, has_clock)
-    chosen: dict[str, float] = {"half-life-days": half_life}
-    epochs: list[float] = []
-    if rung == "popularity":
-        model = Popularity(popularity)
-    elif rung == "item-to-item":
-        as_it_was = decayed_weights(earlier, items, half_life, has_clock)
-        chosen |= choose_settings(earlier, users, as_it_was, settings.item_to_item, validation, progress)
-        model = fit_item_to_item(split.train, users, popularity, settings.item_to_item, chosen)
-    else:
-        model, epochs = train_sasrec(split.train, users, items, settings, validation, checkpoint, progress)
-        chosen["epoch"] = 1 + int(np.argmax(epochs))
-        chosen["popularity"] = mix_in_best_share(model, popularity, settings.sasrec.popularity, validation)
-    return _Learnt(model, popularity, chosen, {"NDCG@10": validation.ndcg_at_10(model.scores)}, epochs)
+
+    def learn_it(refitted: Run) -> tuple[RunDescription, np.ndarray, Model]:
+        whole, chosen = whole_split(split, parts), first.chosen
+        lesson = second_lesson(whole, settings, chosen[_HALF_LIFE], refitted.folder / CHECKPOINT, progress)
+        model = learn_again(first.rung, first.variant, lesson, chosen, [p.model() for p in parents])
+        return description, lesson.popularity, model
+
+    return _once(settings, description, learn_it)
 
 
-def earlier_part(split: Split) -> Interactions:
-    """The training part as it stood one validation part before its end: what counting models are tuned on.
+def _once(settings: Settings, description: RunDescription, learn_it) -> Run:
+    """The finished run of this description: found, or made by `learn_it` and written, the description last."""
+    run = Run(settings.paths.runs / description.folder_name, description)
+    with durable.lock(settings.paths.runs / f".{run.folder.name}.lock"):
+        if (run.folder / RUN).exists():
+            (run.folder / CHECKPOINT).unlink(missing_ok=True)
+            os.utime(run.folder / RUN)  # asked for last, so it is the newest again
+            return dataclasses.replace(open_run(run.folder), reused=True)
+        finished, popularity, model = learn_it(run)
+        durable.write_bytes(run.folder / MODEL, save({"popularity": popularity} | model.to_arrays()))
+        content = msgspec.json.format(msgspec.json.encode(finished), indent=2)
+        durable.write_bytes(run.folder / RUN, content)
+        (run.folder / CHECKPOINT).unlink(missing_ok=True)
+    return open_run(run.folder)
 
-    The holdout begins so long after the end of train; a model tuned on the very next day would lean on
-    fashions that have passed by then. At least half of the training part; all of it under leave-one-out.
-    """
-    description, times = split.description, split.train.times
-    if description.validation_cutoff is None or description.holdout_cutoff is None:
-        return split.train
-    newest = 2 * description.validation_cutoff - description.holdout_cutoff
-    return split.train.take(times <= max(newest, int(np.median(times))))
 
-
-def _describe(split: Split, rung: str, settings: Settings) -> RunDescription:
+def _describe(split: Split, name: str, settings: Settings, parents: Sequence[Run]) -> RunDescription:
     """What is known before training. The key is made of all that decides what comes out."""
+    rung, _, variant = name.partition(":")
     decisive = {"max-history": settings.training.max_history, "popularity": settings.popularity}
-    if rung == "item-to-item":
-        decisive[rung] = settings.item_to_item
-    if rung == "sasrec":
-        decisive[rung] = settings.sasrec
+    for section in _SECTIONS.get(name, (rung,)):
+        decisive[section] = getattr(settings, section.replace("-", "_"))
     chosen_settings = msgspec.to_builtins(decisive)
-    revision = code_revision(LEARNING)
-    identity = [SCHEMA_VERSION, rung, split.description.sha256, chosen_settings, settings.training.seed, revision]
+    seed, parts = settings.training.seed, ["train"]
+    key = _identity(name, split.description.sha256, chosen_settings, seed, parents, parts, "")
     runs, folder = settings.paths.runs.resolve(), split.folder.resolve()
     return RunDescription(
         schema_version=SCHEMA_VERSION,
         rung=rung,
-        key=hashlib.sha256(msgspec.json.encode(identity)).hexdigest(),
+        variant=variant or "fp32",
+        key=key,
         split=str(folder.relative_to(runs) if folder.is_relative_to(runs) else folder),
         split_sha256=split.description.sha256,
         log_sha256=split.description.log_sha256,
         protocol=split.description.protocol,
+        parts=parts,
         settings=chosen_settings,
-        seed=settings.training.seed,
+        seed=seed,
+        parents=[parent.folder.name for parent in parents],
+        refit_of="",
         chosen={},
+        repeat_policy="mask",
+        policies={},
         validation={},
         epochs=[],
-        code_revision=revision,
-        libraries={name: version(name) for name in _LIBRARIES},
+        code_revision=code_revision(LEARNING),
+        libraries=_libraries(),
     )
 
 
-def _read(folder: Path) -> RunDescription:
-    path = folder / RUN
-    remedy = f"Remove {folder} and run `flyweight train` again."
-    try:
-        content = path.read_bytes()
-        found = msgspec.json.decode(content).get("schema_version")
-        if found == SCHEMA_VERSION:
-            return msgspec.json.decode(content, type=RunDescription)
-    except (OSError, msgspec.MsgspecError, AttributeError) as error:
-        raise UsageFault(f"{path} is damaged: {error}. {remedy}") from error
-    raise UsageFault(f"{path} has schema version {found}, this code reads {SCHEMA_VERSION}. {remedy}")
+def _identity(
+    name: str,
+    split_sha256: str,
+    settings: dict[str, object],
+    seed: int,
+    parents: Sequence[Run],
+    parts: list[str],
+    refit_of: str,
+) -> str:
+    decisive = [SCHEMA_VERSION, name, split_sha256, settings, seed, parts, refit_of, code_revision(LEARNING)]
+    keys = [parent.description.key for parent in parents]
+    return hashlib.sha256(msgspec.json.encode([*decisive, keys])).hexdigest()
+
+
+def _libraries() -> dict[str, str]:
+    return {name: version(name) for name in _LIBRARIES}

@@ -15,11 +15,18 @@ SMALL_AND_QUICK = """
 [training]
 max-history = 10
 threads = 1
+refit = "none"
 
 [item-to-item]
 windows = [5, 20]
 decays = [0.6, 1.0]
 idf = [0.0, 0.5]
+
+[ials]
+factors = 8
+iterations = 3
+regularizations = [1.0]
+alphas = [10.0]
 
 [sasrec]
 dimension = 16
@@ -27,12 +34,28 @@ layers = 1
 heads = 1
 epochs = 2
 
+[jpq]
+codebooks = 4
+centroids = 16
+
+[student]
+dimension = 8
+prefixes = 500
+guesses = 10
+
+[export]
+variants = ["fp32"]
+
 [measuring]
 batch-sizes = [1, 8]
 rounds = 2
 calls-per-round = 5
 resamples = 200
 """
+
+
+THREE_RUNGS = ("popularity", "item-to-item", "sasrec")
+"""Enough of the ladder for tests that are not about the models."""
 
 
 @pytest.fixture(autouse=True)
@@ -83,13 +106,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def exported(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     """A copy of the world after train and export of popularity, item-to-item and a very small sasrec."""
     from export.exporting import export_run
-    from models.ladder import RUNGS
     from models.split import split_log
     from models.training import train
 
     world = world.copy(tmp_path_factory.mktemp("exported") / "world")
     split = split_log(world.log, world.settings)
-    for rung in RUNGS:
+    for rung in THREE_RUNGS:
         export_run(train(split, rung, world.settings), world.settings)
     return world
 

@@ -21,7 +21,7 @@ threads = 1
 [popularity]
 half-lives-days = [7.0]
 [item-to-item]
-neighbours = 5
+neighbours = [5]
 windows = [5]
 decays = [0.6]
 idf = [0.5]
@@ -82,7 +82,7 @@ def view_runs(folder: Path) -> View:
     """The weights of every finished run. What an unfinished one would go on from must be whole as well."""
     from safetensors.numpy import load_file
 
-    from models.training import CHECKPOINT, find_runs
+    from models.runs import CHECKPOINT, find_runs
 
     for checkpoint in (folder / "runs").glob(f"*/{CHECKPOINT}"):
         load_file(checkpoint)

@@ -5,8 +5,8 @@ import pytest
 
 from contracts.artifact import Artifact
 from contracts.sections import Settings
+from models.runs import Run, newest_run
 from models.split import Split, split_log
-from models.training import Run, newest_run
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from contracts.artifact import open_artifact
 from contracts.faults import UsageFault
 from export.candidates import choose_candidates, measured_candidates, split_of
 from export.exporting import export_run, export_untrained
@@ -40,16 +41,17 @@ def test_a_named_one_competes_with_the_baseline_only_and_once(exported):
 def test_of_two_with_one_name_the_newest_competes(exported, tmp_path):
     copy = exported.copy(tmp_path / "copy")
     settings = with_seed(copy.settings, 5)
-    newest = export_run(train(split_log(copy.log, settings), "popularity", settings), settings)
+    (newest,) = export_run(train(split_log(copy.log, settings), "popularity", settings), settings)
     chosen = {a.name: a for a in choose_candidates(settings.paths.artifacts, ())}
-    assert chosen["popularity:fp32"].version == newest.version
+    assert chosen["popularity:fp32"].path.name == newest.artifact
     assert len(chosen) == 3
 
 
 def test_another_split_competes_apart(exported, tmp_path):
     copy = exported.copy(tmp_path / "copy")
     settings = by_leave_one_out(copy.settings)
-    other = export_run(train(split_log(copy.log, settings), "popularity", settings), settings)
+    (attempt,) = export_run(train(split_log(copy.log, settings), "popularity", settings), settings)
+    other = open_artifact(settings.paths.artifacts / attempt.artifact)
     assert choose_candidates(settings.paths.artifacts, ()) == [other]
     sasrec = copy.artifact("sasrec")
     assert other not in choose_candidates(settings.paths.artifacts, [str(sasrec.path)])

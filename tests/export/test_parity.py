@@ -7,7 +7,7 @@ from contracts.faults import VerdictIsNo
 from export.exporting import export_run
 from export.parity import SCORE_TOLERANCE, check_parity
 from models.popularity import Popularity
-from models.training import Run
+from models.runs import Run
 from service.predictor import OnnxPredictor
 
 HISTORIES = [[1, 2, 3], [4], list(range(20))]

@@ -36,7 +36,6 @@ def test_every_verb_explains_itself_and_takes_config_and_json(verb, tmp_path):
         (["train", "--rung", "gbdt", "--interactions", "."], "there is no rung 'gbdt'"),
         (["train", "--all"], "say either --interactions FILE or --split DIR"),
         (["validate", "--interactions", "absent.csv"], "absent.csv"),
-        (["train", "--all", "--search", "5"], "--search is not built yet"),
         (["promote", "--force"], "--force needs the ARTIFACT"),
         (["promote"], "holds no artifact of a trained run"),
         (["rollback"], "nothing to roll back to"),

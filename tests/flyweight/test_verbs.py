@@ -7,6 +7,7 @@ import pytest
 
 from contracts.artifact import MODEL
 from contracts.pointer import read_pointer
+from models.ladder import TRAININGS
 
 TRAINED = ["popularity", "item-to-item", "sasrec"]
 
@@ -63,12 +64,13 @@ def test_another_seed_is_another_run(fresh, call):
 def test_train_all_and_export_all_name_every_rung(exported, tmp_path, call):
     copy = exported.copy(tmp_path / "copy")
     trained = call(copy, "train", "--interactions", copy.log, "--all")
-    assert [run["rung"] for run in trained.result["runs"]] == TRAINED
+    names = [f"{run['rung']}:{run['variant']}" for run in trained.result["runs"]]
+    assert [name.removesuffix(":fp32") for name in names] == list(TRAININGS)
     ended = call(copy, "export", "--all")
     assert ended.exit_code == 0
-    assert ended.stdout.count("parity holds") == 3
+    assert ended.stdout.count("parity holds") == len(TRAININGS)
     versions = [artifact["version"] for artifact in ended.result["artifacts"]]
-    assert versions == [exported.artifact(rung).version for rung in TRAINED]
+    assert {exported.artifact(rung).version for rung in TRAINED} <= set(versions)
 
 
 def test_export_untrained_makes_a_catalog_of_any_size(fresh, call):

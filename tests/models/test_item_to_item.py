@@ -89,7 +89,7 @@ def test_arrays_give_the_same_model_back(model):
 def test_tie_breaker_never_overturns_a_similarity(interactions_of):
     rows = [(0, 0, 1), (0, 1, 2), *[(1, 2, 3 + i) for i in range(50)]]
     popularity = np.array([0.02, 0.02, 1.0], dtype=np.float32)
-    chosen = {"window": 5, "idf": 0.0, "decay": 1.0, "popularity": 0.0}
+    chosen = {"window": 5, "idf": 0.0, "decay": 1.0, "popularity": 0.0, "neighbours": 10}
     model = fit_item_to_item(interactions_of(*rows), 2, popularity, Choices(), chosen)
     scores = model.scores(np.array([[0]], dtype=np.int32))[0]
     assert np.argsort(-scores).tolist() == [1, 2, 0]
@@ -106,4 +106,19 @@ def test_search_finds_the_window_in_which_the_answer_lies(interactions_of):
     choices = Choices(windows=(1, 3), idf=(0.0,), decays=(0.5,), popularity=(0.0,))
     popularity = np.zeros(42, dtype=np.float32)
     chosen = choose_settings(interactions_of(*rows), 60, popularity, choices, validation)
-    assert chosen == {"window": 3, "idf": 0.0, "decay": 0.5, "popularity": 0.0}
+    assert chosen == {"window": 3, "idf": 0.0, "decay": 0.5, "popularity": 0.0, "neighbours": 10}
+
+
+def test_fewest_neighbours_that_are_good_enough_are_kept(interactions_of):
+    """Item 0 is followed by item 9 rarely, by seven others often; whoever is asked wants item 9."""
+    log = interactions_of(*[row for u in range(60) for row in ((u, 0, 2 * u), (u, 1 + u % 7, 2 * u + 1))])
+    rare = interactions_of(
+        *[row for u in range(64) for row in ((u, 0, 2 * u), (u, 9 if u > 59 else 1 + u % 7, 2 * u + 1))]
+    )
+    popularity = np.zeros(12, dtype=np.float32)
+    options = {"windows": (1,), "idf": (0.0,), "decays": (1.0,), "popularity": (0.0,)}
+    wants_the_rare = Validation([np.array([0])] * 9, [9] * 9, 12, max_history=2)
+    wants_the_first = Validation([np.array([0])] * 9, [1] * 9, 12, max_history=2)
+    choices = Choices(neighbours=(2, 5, 8), **options)
+    assert choose_settings(rare, 64, popularity, choices, wants_the_rare)["neighbours"] == 8
+    assert choose_settings(log, 60, popularity, choices, wants_the_first)["neighbours"] == 2

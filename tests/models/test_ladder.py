@@ -3,19 +3,19 @@ import pytest
 
 from contracts.faults import UsageFault
 from contracts.sections import Sasrec, Settings, Training
-from models.ladder import RUNGS, MeanOfItems, model_from_arrays, untrained
+from models.ladder import UNTRAINED_RUNGS, MeanOfItems, model_from_arrays, untrained
 
 SETTINGS = Settings(training=Training(max_history=6), sasrec=Sasrec(dimension=8, layers=1, heads=2))
 HISTORY = np.array([[-1, -1, -1, 4, 2, 9], [-1, -1, -1, -1, -1, -1]], dtype=np.int32)
 
 
-@pytest.mark.parametrize("rung", [*RUNGS, "mean"])
+@pytest.mark.parametrize("rung", UNTRAINED_RUNGS)
 def test_untrained_model_of_any_size_scores_its_catalog(rung):
     scores = untrained(rung, 1000, SETTINGS, seed=1).scores(HISTORY)
     assert scores.shape == (2, 1000) and scores.dtype == np.float32 and np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("rung", [*RUNGS, "mean"])
+@pytest.mark.parametrize("rung", UNTRAINED_RUNGS)
 def test_arrays_give_the_same_model_back(rung):
     model = untrained(rung, 50, SETTINGS, seed=1)
     again = model_from_arrays(rung, model.to_arrays())

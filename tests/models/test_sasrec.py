@@ -2,13 +2,20 @@ import numpy as np
 import pytest
 import torch
 
+from models.item_tables import FullTable, coded_table
 from models.sasrec import Sasrec
 
 
-@pytest.fixture
-def network() -> Sasrec:
+def table_of(kind: str):
+    factors = np.random.default_rng(1).standard_normal((20, 2)).astype(np.float32)
+    return FullTable(20, 8) if kind == "full" else coded_table(factors, 8, centroids=5, seed=1)
+
+
+@pytest.fixture(params=["full", "coded"])
+def network(request) -> Sasrec:
     torch.manual_seed(0)
-    return Sasrec(items=20, max_history=6, dimension=8, layers=2, heads=2, dropout=0.5).eval()
+    table = table_of(request.param)
+    return Sasrec(table, items=20, max_history=6, dimension=8, layers=2, heads=2, dropout=0.5).eval()
 
 
 HISTORY = np.array([[-1, -1, 3, 9, 1, 4], [-1, -1, -1, -1, -1, 7]], dtype=np.int32)

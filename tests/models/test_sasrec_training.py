@@ -3,7 +3,10 @@ import torch
 
 from contracts.sections import Sasrec as SasrecSettings
 from contracts.sections import Settings, Training
-from models.sasrec_training import mix_in_best_share, new_sasrec, train_sasrec
+from models.item_tables import FullTable
+from models.lesson import Lesson
+from models.sasrec_batches import TrainingWindows
+from models.sasrec_training import mix_in_best_share, new_sasrec, train_network
 from models.validating import Validation
 
 SETTINGS = Settings(
@@ -12,10 +15,17 @@ SETTINGS = Settings(
 )
 
 
+def small(items):
+    return new_sasrec(FullTable(items, 8), items, 5, SETTINGS.sasrec)
+
+
 def test_training_starts_from_popularity(tmp_path, interactions_of):
     log = interactions_of(*[(user, item, 10 * user + item) for user in range(9) for item in range(1 + user % 4)])
     nothing_asked = Validation([], [], items=4, max_history=5)
-    network, epochs = train_sasrec(log, 9, 4, SETTINGS, nothing_asked, tmp_path / "checkpoint")
+    popularity = np.ones(4, dtype=np.float32)
+    lesson = Lesson(log, 9, 4, popularity, SETTINGS, tmp_path / "checkpoint", lambda *said: None)
+    windows = TrainingWindows(log, 9, 5)
+    network, epochs = train_network(lambda: small(4), windows, lesson, SETTINGS.sasrec, nothing_asked)
     bias = network.item_bias.detach().numpy()[:4]
     counts = np.array([9, 6, 4, 2])
     np.testing.assert_allclose(bias - bias[0], np.log1p(counts) - np.log1p(9), atol=1e-5)
@@ -24,7 +34,7 @@ def test_training_starts_from_popularity(tmp_path, interactions_of):
 
 def test_popular_list_is_mixed_in_only_where_it_helps():
     torch.manual_seed(0)
-    network = new_sasrec(30, SETTINGS)
+    network = small(30)
     popularity = np.ones(30, dtype=np.float32)
     popularity[7] = 100
     asked = [np.array([1])] * 4

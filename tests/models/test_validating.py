@@ -8,8 +8,10 @@ def scores_always(*row):
     return lambda encoded: np.tile(np.array(row, dtype=np.float32), (len(encoded), 1))
 
 
-def ndcg(scores, history, target):
-    return Validation([np.array(history)], [target], len(scores), max_history=3).ndcg_at_10(scores_always(*scores))
+def ndcg(scores, history, target, policy="mask"):
+    validation = Validation([np.array(history, dtype=int)], [target], len(scores), max_history=3)
+    _, figures = validation.best_policy(scores_always(*scores))
+    return figures[policy]
 
 
 def test_target_at_rank_three_gains_one_over_log2_of_four():
@@ -26,6 +28,44 @@ def test_item_seen_before_the_encoded_history_begins_is_masked_too():
 
 def test_target_that_was_seen_is_a_miss():
     assert ndcg([4, 3, 2, 1], history=[2], target=2) == 0.0
+
+
+def test_seen_target_keeps_its_rank_where_seen_items_are_kept():
+    assert ndcg([4, 3, 2, 1], history=[0, 2], target=2, policy="keep") == pytest.approx(1 / np.log2(3 + 1))
+
+
+def test_only_the_newest_item_makes_room_where_the_last_is_dropped():
+    assert ndcg([4, 3, 2, 1], history=[0, 1], target=2, policy="drop-last") == pytest.approx(1 / np.log2(2 + 1))
+    assert ndcg([4, 3, 2, 1], history=[0, 1], target=1, policy="drop-last") == 0.0
+    assert ndcg([4, 3, 2, 1], history=[], target=1, policy="drop-last") == pytest.approx(1 / np.log2(2 + 1))
+
+
+def test_seen_items_in_front_stand_by_how_often_then_by_how_lately():
+    history = [3, 3, 2, 1]
+    assert ndcg([4, 3, 2, 1], history, target=3, policy="first") == 1.0
+    assert ndcg([4, 3, 2, 1], history, target=1, policy="first") == pytest.approx(1 / np.log2(2 + 1))
+    assert ndcg([4, 3, 2, 1], history, target=0, policy="first") == pytest.approx(1 / np.log2(3 + 1 + 1))
+
+
+def test_models_are_tuned_under_the_policy_that_suits_the_popular_list():
+    kept = Validation([np.array([2, 0])] * 9, [2] * 9, items=4, max_history=3)
+    assert kept.policy == "mask"
+    assert kept.best_policy(scores_always(1, 3, 4, 2))[0] == "keep"
+    tuned = kept.tuned_for(scores_always(1, 3, 4, 2))
+    assert tuned.policy == "keep" and tuned.ndcg_at_10(scores_always(1, 3, 4, 2)) == 1.0
+
+
+def test_models_are_tuned_by_what_they_add_where_seen_items_stand_in_front():
+    validation = Validation([np.array([2])] * 9, [2] * 8 + [0], items=4, max_history=3)
+    assert validation.best_policy(scores_always(4, 3, 2, 1))[0] == "first"
+    assert validation.tuned_for(scores_always(4, 3, 2, 1)).policy == "mask"
+
+
+def test_gain_inside_its_interval_leaves_seen_items_masked():
+    """One of twelve repeats: by the means alone, keeping what was seen would win."""
+    validation = Validation([np.array([0])] * 12, [0] + [1] * 11, items=3, max_history=3)
+    policy, figures = validation.best_policy(scores_always(2, 3, 1))
+    assert figures["keep"] > figures["mask"] and policy == "mask"
 
 
 def test_target_outside_the_catalog_is_a_miss():

@@ -14,10 +14,11 @@ from contracts import durable
 from contracts.sections import Paths, Settings
 from contracts.settings import read_settings
 from export.candidates import choose_candidates
+from export.decision import Decision, decide
 from export.evaluation import Estimate, answer
 from export.exporting import export_run
 from export.measuring import Candidate, measure
-from export.promotion import Decision, decide, promote
+from export.promotion import promote
 from flyweight.console import Reporter
 from models import metrics
 from models.checks import render
@@ -62,7 +63,7 @@ def walk(folder: Path, settings: Settings, out: Reporter) -> Walked:
     decision = decide(candidates, settings.promotion)
     out.say(decision.reason)
     winner = next(c for c in candidates if c.artifact.version == decision.version)
-    promote(settings.paths.artifacts, settings.paths.bundle, winner.artifact, decision.reason)
+    promote(settings.paths.artifacts, settings.paths.bundle, winner.artifact, decision)
     show_answers(winner, split, out)
     rivals = [compare(kind, candidates, split, settings, out) for kind in ("item-to-item", "ALS")]
     figures = {c.artifact.name: msgspec.to_builtins(c.measured) for c in candidates}

@@ -1,0 +1,63 @@
+"""What the variants of one run share, and sealing one of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from msgspec.structs import replace
+
+from contracts import durable
+from contracts.artifact import MODEL, Artifact, Manifest, Probe, seal
+from contracts.encoding import Catalog, encode_excluded, encode_histories
+from contracts.sections import Settings
+from service.predictor import OnnxPredictor
+
+PROBE_ITEMS = 10
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """What the variants of one run share. `manifest` is that of the graph they are made from."""
+
+    manifest: Manifest
+    catalog: Catalog
+    popular: np.ndarray
+    histories: list[list[int]]
+    settings: Settings
+
+    @property
+    def draft(self) -> Path:
+        """What graphs on trial lie beside: where the artifacts are, so that a kill leaves nothing elsewhere."""
+        return self.settings.paths.artifacts / "trial"
+
+    @contextmanager
+    def opened(self, variant: str, graph: onnx.ModelProto) -> Iterator[OnnxPredictor]:
+        """The predictor that will serve the graph, before anything is sealed."""
+        with durable.draft_directory(self.draft) as folder:
+            onnx.save_model(graph, folder / MODEL)
+            yield OnnxPredictor(Artifact(folder, replace(self.manifest, variant=variant), "unsealed"))
+
+    def seal(self, variant: str, graph: onnx.ModelProto) -> Artifact:
+        manifest = replace(self.manifest, variant=variant)
+
+        def write_model(path: Path) -> None:
+            onnx.save_model(graph, path)
+
+        def ask(path: Path) -> list[Probe]:
+            predictor = OnnxPredictor(Artifact(path.parent, manifest, "unsealed"))
+            return _probes(predictor, self.histories[: self.settings.export.probes])
+
+        place = self.settings.paths.artifacts
+        return seal(place, manifest, self.catalog, self.popular, write_model, ask)
+
+
+def _probes(predictor: OnnxPredictor, histories: list[list[int]]) -> list[Probe]:
+    encoded = encode_histories(histories, predictor.max_history)
+    items, scores = predictor.predict(encoded, encode_excluded(histories), PROBE_ITEMS)
+    return [
+        Probe(history, row[np.isfinite(kept)].tolist(), kept[np.isfinite(kept)].tolist())
+        for history, row, kept in zip(histories, items, scores, strict=True)
+    ]

@@ -1,0 +1,125 @@
+"""How each rung learns: with its choices open, and once more with the choices made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from contracts.sections import Sasrec as NetworkChoices
+from models import ease, ials, item_to_item, vmis_knn
+from models.blend import Blend, choose_share
+from models.factors import item_factors
+from models.item_tables import CodedTable, FullTable, coded_table
+from models.ladder import Model
+from models.lesson import Lesson, Tuning
+from models.popularity import Popularity
+from models.sasrec import Sasrec
+from models.sasrec_batches import TrainingWindows
+from models.sasrec_training import mix_in_best_share, new_sasrec, train_network
+from models.taught import TaughtPrefixes
+from models.validating import Validation
+
+_COUNTING = {
+    "item-to-item": (item_to_item.choose_settings, item_to_item.fit_item_to_item),
+    "vmis-knn": (vmis_knn.choose_settings, vmis_knn.fit_vmis_knn),
+    "ials": (ials.choose_settings, ials.fit_ials),
+    "ease": (ease.choose_settings, ease.fit_ease),
+}
+"""Per rung: choose(earlier, users, popularity, choices, validation, progress) -> chosen, and
+fit(train, users, popularity, choices, chosen) -> model."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A model, what was chosen on the validation part, and the NDCG@10 after every epoch."""
+
+    model: Model
+    chosen: dict[str, float]
+    epochs: list[float]
+
+
+def learn(rung: str, variant: str, lesson: Lesson, tuning: Tuning, parents: Sequence[Model]) -> Learnt:
+    """The model of the best choices; `parents` are the models it is made of, see `models.ladder.PARENTS`."""
+    validation, progress = tuning.validation, lesson.progress
+    if rung == "popularity":
+        return Learnt(Popularity(lesson.popularity), {}, [])
+    if rung in _COUNTING:
+        choose, fit = _COUNTING[rung]
+        choices, random = _choices(rung, lesson)
+        chosen = choose(tuning.earlier, lesson.users, tuning.popularity, choices, validation, progress, **random)
+        return Learnt(fit(lesson.train, lesson.users, lesson.popularity, choices, chosen, **random), chosen, [])
+    if rung == "blend":
+        share = choose_share(*parents, lesson.settings.blend, validation, progress)
+        return Learnt(Blend(*parents, share), {"neighbours": share}, [])
+    choices = _network_choices(rung, lesson)
+    network, epochs = _train(rung, variant, lesson, choices, parents, validation)
+    share = mix_in_best_share(network, tuning.popularity, choices.popularity, validation)
+    network.mix_in_popularity(lesson.popularity, share)
+    return Learnt(network, {"epoch": 1 + int(np.argmax(epochs)), "popularity": share}, epochs)
+
+
+def learn_again(
+    rung: str, variant: str, lesson: Lesson, chosen: dict[str, float], parents: Sequence[Model]
+) -> Model:
+    """The model of the same choices made of other interactions; nothing is tuned."""
+    if rung == "popularity":
+        return Popularity(lesson.popularity)
+    if rung in _COUNTING:
+        fit = _COUNTING[rung][1]
+        choices, random = _choices(rung, lesson)
+        return fit(lesson.train, lesson.users, lesson.popularity, choices, chosen, **random)
+    if rung == "blend":
+        return Blend(*parents, chosen["neighbours"])
+    choices = msgspec.structs.replace(_network_choices(rung, lesson), epochs=int(chosen["epoch"]))
+    network, _ = _train(rung, variant, lesson, choices, parents, None)
+    network.mix_in_popularity(lesson.popularity, chosen["popularity"])
+    return network
+
+
+def _choices(rung: str, lesson: Lesson) -> tuple[object, dict[str, int]]:
+    """The rung's section of the settings, and what only a rung needs that draws random numbers."""
+    training = lesson.settings.training
+    random = {"seed": training.seed, "threads": training.threads} if rung == "ials" else {}
+    return getattr(lesson.settings, rung.replace("-", "_")), random
+
+
+def _network_choices(rung: str, lesson: Lesson) -> NetworkChoices:
+    """A student is the same network, smaller."""
+    sasrec, student = lesson.settings.sasrec, lesson.settings.student
+    if rung == "sasrec":
+        return sasrec
+    return msgspec.structs.replace(
+        sasrec, dimension=student.dimension, layers=student.layers, heads=student.heads, dropout=student.dropout
+    )
+
+
+def _train(
+    rung: str,
+    variant: str,
+    lesson: Lesson,
+    choices: NetworkChoices,
+    parents: Sequence[Model],
+    validation: Validation | None,
+) -> tuple[Sasrec, list[float]]:
+    training = lesson.settings.training
+    windows = TrainingWindows(lesson.train, lesson.users, training.max_history)
+    if rung == "student":
+        windows = TaughtPrefixes(
+            windows, parents[0].scores, lesson.settings.student, training.seed, lesson.progress
+        )
+
+    width = choices.dimension if variant == "fp32" else lesson.settings.jpq.codebooks
+    factors = item_factors(lesson.train, lesson.users, lesson.items, width, training.seed)
+
+    def make_network() -> Sasrec:
+        table = _item_table(variant, factors, lesson, choices.dimension)
+        return new_sasrec(table, lesson.items, training.max_history, choices)
+
+    return train_network(make_network, windows, lesson, choices, validation)
+
+
+def _item_table(variant: str, factors: np.ndarray, lesson: Lesson, dimension: int) -> FullTable | CodedTable:
+    if variant == "fp32":
+        return FullTable(lesson.items, dimension, factors)
+    return coded_table(factors, dimension, lesson.settings.jpq.centroids, lesson.settings.training.seed)

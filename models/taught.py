@@ -1,0 +1,84 @@
+"""What a student learns from: histories, each with the item that came next and the teacher's best guesses."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from contracts.encoding import PADDING
+from contracts.progress import Progress
+from contracts.sections import Student
+from models.sasrec_batches import Batch, TrainingWindows
+
+_AT_ONCE = 256
+_BATCHES_SORTED_TOGETHER = 50
+
+
+class TaughtPrefixes:
+    """Up to `choices.prefixes` beginnings of histories in train, drawn once, and what the teacher says of each.
+
+    A prefix ends where a basket ends and another follows. Its next item counts `1 - choices.taught`; the
+    teacher's `choices.guesses` best items share the rest by their softmax at `choices.temperature`.
+    """
+
+    def __init__(
+        self,
+        windows: TrainingWindows,
+        teacher_scores: Callable[[np.ndarray], np.ndarray],
+        choices: Student,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        max_history = windows.max_history
+        starts, ends, targets = windows.prefixes()
+        if len(ends) > choices.prefixes:
+            drawn = np.random.default_rng(seed).choice(len(ends), choices.prefixes, replace=False)
+            drawn.sort()
+            starts, ends, targets = starts[drawn], ends[drawn], targets[drawn]
+        rows = ends[:, None] - np.arange(max_history, 0, -1)
+        inside = rows >= starts[:, None]
+        self.histories = np.where(inside, windows.items[np.maximum(rows, 0)], PADDING).astype(np.int32)
+        self.lengths = ends - starts
+        self.items = np.empty((len(ends), 1 + choices.guesses), dtype=np.int64)
+        self.weights = np.empty(self.items.shape, dtype=np.float32)
+        self.items[:, 0], self.weights[:, 0] = targets, 1 - choices.taught
+        for first in range(0, len(ends), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            guesses, shares = _best(teacher_scores(self.histories[some]), choices)
+            self.items[some, 1:], self.weights[some, 1:] = guesses, choices.taught * shares
+            progress("student: listening to the teacher", min(first + _AT_ONCE, len(ends)), len(ends))
+
+    @property
+    def count(self) -> int:
+        return len(self.histories)
+
+    def epoch(self, size: int, random: np.random.Generator) -> list[tuple[np.ndarray, int]]:
+        """Every prefix once, `size` of similar length at a time, in random order, as `batch` takes them."""
+        order = random.permutation(self.count)
+        chunk = size * _BATCHES_SORTED_TOGETHER
+        batches = []
+        for first in range(0, len(order), chunk):
+            some = order[first : first + chunk]
+            some = some[np.argsort(self.lengths[some], kind="stable")]
+            batches += [some[i : i + size] for i in range(0, len(some), size)]
+        return [(batches[i], int(self.lengths[batches[i]].max())) for i in random.permutation(len(batches))]
+
+    def batch(self, rows: np.ndarray, length: int) -> Batch:
+        owners = np.repeat(np.arange(len(rows)), self.items.shape[1])
+        asking = np.arange(1, len(rows) + 1) * length - 1
+        return Batch(
+            self.histories[rows, -length:],
+            asking,
+            self.items[rows].ravel(),
+            owners,
+            self.weights[rows].ravel(),
+            only_newest_asks=True,
+        )
+
+
+def _best(scores: np.ndarray, choices: Student) -> tuple[np.ndarray, np.ndarray]:
+    """The teacher's best items int64 [batch, guesses] and their shares, which add up to 1."""
+    best = np.argpartition(-scores, choices.guesses, axis=1)[:, : choices.guesses]
+    best = np.sort(best, axis=1)
+    logits = np.take_along_axis(scores, best, axis=1) / choices.temperature
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return best, shares / shares.sum(axis=1, keepdims=True)

@@ -1,0 +1,62 @@
+import numpy as np
+import torch
+
+from models.factors import item_factors
+from models.item_tables import FullTable, coded_table
+
+FACTORS = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
+
+
+def test_items_near_each_other_in_the_factorisation_share_centroids():
+    codes = coded_table(FACTORS, 8, centroids=5, seed=0).codes.numpy()[:50]
+    for place in range(4):
+        order = np.argsort(FACTORS[:, place])
+        assert (np.diff(codes[order, place]) >= 0).all()
+        assert np.bincount(codes[:, place]).tolist() == [10] * 5
+
+
+def test_vector_of_an_item_is_made_of_its_centroids():
+    table = coded_table(FACTORS, 8, centroids=5, seed=0)
+    expected = torch.cat([table.centroids[place, table.codes[7, place]] for place in range(4)])
+    torch.testing.assert_close(table(torch.tensor([7]))[0], expected)
+    torch.testing.assert_close(table.rows()[7], expected)
+
+
+def test_scores_are_products_with_the_vectors_and_the_bias():
+    table, states = coded_table(FACTORS, 8, centroids=5, seed=0), torch.randn(3, 8)
+    bias = torch.randn(51)
+    torch.testing.assert_close(table.scores(states, bias), states @ table.rows().T + bias)
+
+
+def test_table_of_fewer_items_than_centroids_gives_each_its_own():
+    codes = coded_table(FACTORS[:6], 8, centroids=256, seed=0).codes.numpy()[:6]
+    assert all(len(np.unique(codes[:, place])) == 6 for place in range(4))
+
+
+def test_both_tables_have_a_row_for_padding():
+    assert len(FullTable(50, 8).rows()) == len(coded_table(FACTORS, 8, 5, 0).rows()) == 51
+
+
+def test_items_taken_together_are_near_in_the_factors(interactions_of):
+    """Two groups of items, never taken together."""
+    rows = [
+        (user, (user % 2) * 10 + (user * 3 + step) % 10, 100 * user + step)
+        for user in range(60)
+        for step in range(6)
+    ]
+    factors = item_factors(interactions_of(*rows), 60, 20, 4, seed=0)
+    unit = factors / np.linalg.norm(factors, axis=1, keepdims=True)
+    likeness = unit @ unit.T
+    assert likeness[:10, :10].mean() > 0.3 > 0.05 > abs(likeness[:10, 10:].mean())
+
+
+def test_factors_are_the_same_twice(interactions_of):
+    log = interactions_of(
+        *[(user, (user * step) % 17, 10 * user + step) for user in range(30) for step in range(1, 6)]
+    )
+    np.testing.assert_array_equal(item_factors(log, 30, 17, 4, seed=0), item_factors(log, 30, 17, 4, seed=0))
+
+
+def test_log_without_pairs_has_factors_of_zero(interactions_of):
+    log = interactions_of(*[(user, user % 5, user) for user in range(10)])
+    assert not item_factors(log, 10, 5, 3, seed=0).any()
