@@ -116,7 +116,7 @@ class Sasrec(_Section):
     batch_size: Positive = 128
     epochs: Positive = 40
     patience: Positive = 3
-    full_softmax_items: Count = 30_000
+    full_softmax_scores: Count = 10_000_000_000
     negatives: Positive = 2048
     popularity: PopularShares = (0.0, 0.3, 1.0)
 

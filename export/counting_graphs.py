@@ -8,7 +8,7 @@ import numpy as np
 
 from contracts.encoding import PADDING
 from models.item_to_item import ItemToItem
-from models.ladder import MeanOfItems
+from models.mean_of_items import MeanOfItems
 from models.popularity import Popularity
 
 POPULARITY = """

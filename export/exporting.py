@@ -23,11 +23,12 @@ from export.parity import TOLERANCES, Closeness, check_parity, compare
 from export.rewriting import CannotBeMade, narrow_integers, store_narrow, tables_of
 from export.sealing import Sealing
 from export.variants import FP32, Attempt, compress, record_attempts
-from models.ladder import Model, untrained
+from models.ladder import Model
 from models.questions import validation_questions
 from models.refitting import whole_split
 from models.runs import Run
 from models.split import Split, open_split
+from models.untrained import untrained
 from service.predictor import OnnxPredictor
 
 LIBRARIES = ("numpy", "torch", "onnx", "onnxscript", "onnxruntime", "polars", "scipy", "msgspec")
@@ -88,43 +89,52 @@ def _as_trained(settings: Settings, run: Run) -> Settings:
 
 
 def export_untrained(
-    rung: str, items: int, settings: Settings, progress: Progress = silent, variant: str = FP32
+    name: str, items: int, settings: Settings, progress: Progress = silent, variant: str = FP32
 ) -> Artifact:
     """Seal random weights over a made-up catalog `0 .. items - 1`: for load tests only.
 
     The item numbers are the indices themselves; the table of real numbers is left alone. How close a
     compressed variant is to fp32 is not asked: random scores have no order to keep. Raises `UsageFault`
-    where the rung has no such variant.
+    where `name` (see `models.untrained.UNTRAINED`) has no such variant.
     """
     catalog = Catalog([str(i) for i in range(items)], np.arange(items))
     rng = np.random.default_rng(settings.training.seed)
     histories = [rng.integers(items, size=settings.training.max_history).tolist() for _ in range(32)]
-    manifest = _manifest(rung, f"untrained-{items}", items, settings, None)
-    model = untrained(rung, items, settings, settings.training.seed)
+    rung, _, own = name.partition(":")
+    manifest = replace(_manifest(rung, f"untrained-{items}", items, settings, None), variant=own or FP32)
+    model = untrained(name, items, settings, settings.training.seed)
     sealing = Sealing(manifest, catalog, np.arange(items), histories, settings)
-    progress(f"exporting {rung}:{variant}", 0, 1)
-    graph = optimise(graph_of(model, settings.training.max_history, settings.export.opset), sealing.draft)
-    with sealing.opened(FP32, graph) as predictor:
+    progress(f"exporting {name}", 0, 1)
+    graph = _own_graph(sealing, model)
+    with sealing.opened(manifest.variant, graph) as predictor:
         check_parity(predictor, model, histories)
     if variant != FP32:
         try:
             graph = compress(variant, graph, histories, settings.training.max_history)
         except CannotBeMade as reason:
-            raise UsageFault(f"{rung} has no variant {variant}: {reason}. Leave it out.") from reason
-    artifact = sealing.seal(variant, graph)
-    progress(f"exporting {rung}:{variant}", 1, 1)
+            raise UsageFault(f"{name} has no variant {variant}: {reason}. Leave it out.") from reason
+    artifact = sealing.seal(manifest.variant if variant == FP32 else variant, graph)
+    progress(f"exporting {name}", 1, 1)
     return artifact
+
+
+def _own_graph(sealing: Sealing, model: Model) -> onnx.ModelProto:
+    """The graph of the model as it was learned, optimised. Of one that learned codes the file holds bytes."""
+    settings = sealing.settings
+    graph = graph_of(model, settings.training.max_history, settings.export.opset)
+    graph = optimise(graph, sealing.draft)
+    if sealing.manifest.variant == FP32:
+        return graph
+    return store_narrow(graph, narrow_integers(tables_of(graph)))
 
 
 def _attempt_all(
     sealing: Sealing, model: Model, calibration: list[list[int]], variants: Sequence[str], progress: Progress
 ) -> list[Attempt]:
-    own, length = sealing.manifest.variant, sealing.settings.training.max_history
+    own = sealing.manifest.variant
     task, steps = f"exporting {sealing.manifest.rung}", 1 + len(variants)
     progress(task, 0, steps)
-    graph = optimise(graph_of(model, length, sealing.settings.export.opset), sealing.draft)
-    if own != FP32:
-        graph = store_narrow(graph, narrow_integers(tables_of(graph)))  # codes are bytes
+    graph = _own_graph(sealing, model)
     attempts = []
     with sealing.opened(own, graph) as first:
         difference = check_parity(first, model, sealing.histories)

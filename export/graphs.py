@@ -23,7 +23,8 @@ from models.blend import LEAST, Blend
 from models.ease import Ease
 from models.ials import Ials
 from models.item_to_item import ItemToItem
-from models.ladder import MeanOfItems, Model
+from models.ladder import Model
+from models.mean_of_items import MeanOfItems
 from models.popularity import Popularity
 from models.vmis_knn import VmisKnn
 
@@ -60,7 +61,7 @@ blend (float[batch, columns] network_scores, float[batch, columns] neighbour_sco
 """
 
 
-def graph_of(model: Model, max_history: int, opset: int) -> onnx.ModelProto:
+def graph_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.ModelProto:
     """The whole graph of a trained model, as `contracts.graph` describes it."""
     body = _body_of(model, max_history, opset)
     top_k = compose.add_prefix(_parse(TOP_K, opset), "top_k/", rename_inputs=False, rename_outputs=False)
@@ -70,7 +71,7 @@ def graph_of(model: Model, max_history: int, opset: int) -> onnx.ModelProto:
     return graph
 
 
-def _body_of(model: Model, max_history: int, opset: int) -> onnx.ModelProto:
+def _body_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.ModelProto:
     if isinstance(model, Blend):
         return _blend_body(model, max_history, opset)
     if isinstance(model, Popularity):

@@ -112,8 +112,9 @@ def export(
     the fp32 graph and the model disagree; nothing is sealed then.
     """
     from export.exporting import export_run, export_untrained
-    from models.ladder import TRAININGS, UNTRAINED_RUNGS
+    from models.ladder import TRAININGS
     from models.runs import newest_run, newest_runs_together
+    from models.untrained import UNTRAINED
 
     if untrained != bool(items):
         raise UsageFault("--untrained needs --items N, the size of the made-up catalog; only it takes --items.")
@@ -121,7 +122,7 @@ def export(
         raise UsageFault(f"there is no variant {variant!r} to convert to; variants are {', '.join(CONVERSIONS)}.")
     artifacts, attempts = [], []
     if untrained:
-        for name in _rungs(rung, all_rungs, UNTRAINED_RUNGS):
+        for name in _rungs(rung, all_rungs, UNTRAINED):
             made = export_untrained(name, items, desk.settings, desk.out.progress, variant or "fp32")
             desk.out.wrote(made.path, f"{made.name}, {made.size_bytes / 1e6:.2f} MB, random weights")
             artifacts.append(made)

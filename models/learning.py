@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from contracts.sections import Sasrec as NetworkChoices
+from contracts.sections import Settings
 from models import ease, ials, item_to_item, vmis_knn
 from models.blend import Blend, choose_share
 from models.factors import item_factors
@@ -52,7 +53,7 @@ def learn(rung: str, variant: str, lesson: Lesson, tuning: Tuning, parents: Sequ
     if rung == "blend":
         share = choose_share(*parents, lesson.settings.blend, validation, progress)
         return Learnt(Blend(*parents, share), {"neighbours": share}, [])
-    choices = _network_choices(rung, lesson)
+    choices = network_choices(rung, lesson.settings)
     network, epochs = _train(rung, variant, lesson, choices, parents, validation)
     share = mix_in_best_share(network, tuning.popularity, choices.popularity, validation)
     network.mix_in_popularity(lesson.popularity, share)
@@ -71,7 +72,7 @@ def learn_again(
         return fit(lesson.train, lesson.users, lesson.popularity, choices, chosen, **random)
     if rung == "blend":
         return Blend(*parents, chosen["neighbours"])
-    choices = msgspec.structs.replace(_network_choices(rung, lesson), epochs=int(chosen["epoch"]))
+    choices = msgspec.structs.replace(network_choices(rung, lesson.settings), epochs=int(chosen["epoch"]))
     network, _ = _train(rung, variant, lesson, choices, parents, None)
     network.mix_in_popularity(lesson.popularity, chosen["popularity"])
     return network
@@ -84,9 +85,9 @@ def _choices(rung: str, lesson: Lesson) -> tuple[object, dict[str, int]]:
     return getattr(lesson.settings, rung.replace("-", "_")), random
 
 
-def _network_choices(rung: str, lesson: Lesson) -> NetworkChoices:
-    """A student is the same network, smaller."""
-    sasrec, student = lesson.settings.sasrec, lesson.settings.student
+def network_choices(rung: str, settings: Settings) -> NetworkChoices:
+    """Those of sasrec; a student is the same network, smaller."""
+    sasrec, student = settings.sasrec, settings.student
     if rung == "sasrec":
         return sasrec
     return msgspec.structs.replace(

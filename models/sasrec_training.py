@@ -127,7 +127,7 @@ def _learn(
     total = torch.zeros(())
     for step, (starts, ends) in enumerate(batches, start=1):
         sampled = None
-        if len(chances) > choices.full_softmax_items:
+        if len(windows.items) * len(chances) > choices.full_softmax_scores:
             sampled = random.choice(len(chances), size=choices.negatives, p=chances)
         loss = _loss(learner.network, windows.batch(starts, ends), sampled, chances)
         learner.adam.zero_grad(set_to_none=True)

@@ -7,7 +7,7 @@ import pytest
 from contracts.encoding import PADDING
 from contracts.sections import Settings
 from export.graphs import graph_of
-from models.ladder import UNTRAINED_RUNGS, untrained
+from models.untrained import UNTRAINED, untrained
 
 ITEMS, LENGTH = 40, 10
 
@@ -26,7 +26,7 @@ def random_histories(rows: int) -> np.ndarray:
     return histories
 
 
-@pytest.mark.parametrize("rung", UNTRAINED_RUNGS)
+@pytest.mark.parametrize("rung", UNTRAINED)
 class TestEveryRung:
     def test_the_graph_ranks_as_the_model_scores(self, rung):
         model, session = session_of(rung)

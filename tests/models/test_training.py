@@ -79,19 +79,19 @@ def test_another_seed_gives_another_network(tmp_path, split):
     assert (one.folder / MODEL).read_bytes() != (two.folder / MODEL).read_bytes()
 
 
-@pytest.mark.parametrize("full_softmax_items", [1000, 0])
+@pytest.mark.parametrize("full_softmax_scores", [10_000_000, 0])
 @pytest.mark.parametrize("interrupted_in", ["network: epoch 1", "network: epoch 3"])
 def test_interrupted_training_ends_with_the_numbers_of_an_uninterrupted_one(
-    tmp_path, split, interrupted_in, full_softmax_items
+    tmp_path, split, interrupted_in, full_softmax_scores
 ):
     def interrupt(task, done, total):
         if task == interrupted_in:
             raise KeyboardInterrupt
 
     whole = train(
-        split, "sasrec", quick_settings(tmp_path / "whole", full_softmax_items=full_softmax_items, negatives=16)
+        split, "sasrec", quick_settings(tmp_path / "whole", full_softmax_scores=full_softmax_scores, negatives=16)
     )
-    settings = quick_settings(tmp_path / "parts", full_softmax_items=full_softmax_items, negatives=16)
+    settings = quick_settings(tmp_path / "parts", full_softmax_scores=full_softmax_scores, negatives=16)
     with pytest.raises(KeyboardInterrupt):
         train(split, "sasrec", settings, interrupt)
     assert find_runs(settings.paths.runs) == []

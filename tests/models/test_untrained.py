@@ -2,23 +2,28 @@ import numpy as np
 import pytest
 
 from contracts.faults import UsageFault
-from contracts.sections import Sasrec, Settings, Training
-from models.ladder import UNTRAINED_RUNGS, MeanOfItems, model_from_arrays, untrained
+from contracts.sections import Sasrec, Settings, Training, VmisKnn
+from models.ladder import model_from_arrays
+from models.mean_of_items import MeanOfItems
+from models.untrained import UNTRAINED, untrained
 
-SETTINGS = Settings(training=Training(max_history=6), sasrec=Sasrec(dimension=8, layers=1, heads=2))
+SETTINGS = Settings(
+    training=Training(max_history=6), sasrec=Sasrec(dimension=8, layers=1, heads=2), vmis_knn=VmisKnn(sessions=500)
+)
 HISTORY = np.array([[-1, -1, -1, 4, 2, 9], [-1, -1, -1, -1, -1, -1]], dtype=np.int32)
 
 
-@pytest.mark.parametrize("rung", UNTRAINED_RUNGS)
+@pytest.mark.parametrize("rung", UNTRAINED)
 def test_untrained_model_of_any_size_scores_its_catalog(rung):
     scores = untrained(rung, 1000, SETTINGS, seed=1).scores(HISTORY)
     assert scores.shape == (2, 1000) and scores.dtype == np.float32 and np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("rung", UNTRAINED_RUNGS)
+@pytest.mark.parametrize("rung", UNTRAINED)
 def test_arrays_give_the_same_model_back(rung):
     model = untrained(rung, 50, SETTINGS, seed=1)
-    again = model_from_arrays(rung, model.to_arrays())
+    arrays = model.to_arrays()
+    again = MeanOfItems.from_arrays(arrays) if rung == "mean" else model_from_arrays(rung.split(":")[0], arrays)
     np.testing.assert_array_equal(again.scores(HISTORY), model.scores(HISTORY))
 
 
@@ -36,5 +41,5 @@ def test_mean_scores_by_the_middle_of_the_items_in_the_history():
 
 
 def test_unknown_rung_is_refused_with_those_there_are():
-    with pytest.raises(UsageFault, match="popularity, item-to-item, sasrec, mean"):
+    with pytest.raises(UsageFault, match=r"popularity, item-to-item, .*, mean"):
         untrained("markov", 10, SETTINGS, seed=1)
