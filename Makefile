@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint bench loadtest quality clean
+.PHONY: help setup demo serve test lint bench loadtest quality protocols clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it agains
 
 quality: $(INSTALLED)  ## the journey on the real logs under LOGS, beside an independent library
 	@$(VENV)/bin/python tests/quality/walk.py $(LOGS)
+
+protocols: $(INSTALLED)  ## leave-one-out and every-prefix, as published, on the logs under LOGS
+	@$(VENV)/bin/python tests/quality/protocols.py $(LOGS)
 
 clean:  ## remove what the journey wrote; the log and .venv stay
 	rm -rf artifacts runs reports bundle .flyweight

@@ -36,15 +36,17 @@ def place_under(artifacts: Path, artifact: Path) -> str:
 
 
 def find_artifact(artifacts: Path, reference: str) -> Artifact:
-    """The artifact meant by a path, by `RUNG:VARIANT` (the newest sealed one that is no refit) or by `promoted`.
+    """The artifact meant by a path, by `RUNG:VARIANT` (the newest sealed one; a refit only where there is nothing
+    else) or by `promoted`.
 
     Raises `ArtifactFault` naming what is there when nothing matches.
     """
     if reference == POINTER:
         return open_artifact(_promoted(artifacts))
     if match := _NAME.fullmatch(reference):
-        sealed = [a for a in sealed_artifacts(artifacts) if not a.manifest.figures_of]
+        sealed = sealed_artifacts(artifacts)
         named = [a for a in sealed if a.name == reference]
+        named = [a for a in named if not a.manifest.figures_of] or named
         if not named:
             names = ", ".join(sorted({a.name for a in sealed})) or "none"
             raise ArtifactFault(

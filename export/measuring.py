@@ -21,7 +21,7 @@ from export.evaluation import Answers, Estimate, Evaluation, answer, codes_to_in
 from export.footprint import Footprint, footprint_of
 from export.latency import Latency, time_side_by_side
 from models.interactions import concatenate
-from models.questions import Questions, cold_questions, holdout_questions
+from models.questions import EVERY_PREFIX, Questions, cold_questions, holdout_questions
 from models.split import Split
 from service.predictor import OnnxPredictor
 
@@ -122,12 +122,13 @@ def measure(
     histories = [_real_histories(artifact, questions, split) for artifact in artifacts]
     latencies = time_side_by_side(predictors, histories, settings.measuring, progress)
     cold = cold_questions(concatenate(split.train, split.validation), split.holdout(), len(split.user_ids))
+    protocol = EVERY_PREFIX if questions.protocol == EVERY_PREFIX else split.description.protocol
     machine = Machine(machine_name(), cpu_model(), cores(), THREADS)
     candidates = []
     for i, artifact in enumerate(artifacts):
         progress("measuring memory and start", i, len(artifacts))
         quality = evaluate(
-            artifact, answers[i], cold, split.item_ids, split.description.protocol, settings.measuring.resamples
+            artifact, answers[i], cold, split.item_ids, protocol, settings.measuring.resamples
         )
         measured = Measured(
             run, _manifest_sha256(artifact), machine, settings.promotion.metric, quality, *compared[i], gains[i],

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import eigsh
 from threadpoolctl import threadpool_limits
 
 from models.co_occurrence import count_pairs
@@ -21,13 +21,17 @@ def item_factors(train: Interactions, users: int, items: int, dimension: int, se
     factors = np.zeros((items, dimension), dtype=np.float32)
     if rank < 1 or not information.nnz:
         return factors
-    start = np.random.default_rng(seed).standard_normal(items)
+    random = np.random.default_rng(seed)
+    start = random.standard_normal(items)
+    # The matrix is symmetric, so its eigenvectors are its singular vectors. `svds` gives no seed to the restarts
+    # that a log of few pairs needs: there every call has other vectors.
     with threadpool_limits(1, "blas"):  # more threads add up in another order: other last digits
-        left, strengths, _ = svds(information, k=rank, v0=start)
+        eigenvalues, left = eigsh(information, k=rank, v0=start, rng=random)
+    strengths = np.abs(eigenvalues)
     strongest = np.argsort(-strengths, kind="stable")
-    left = left[:, strongest]
+    left, strengths = left[:, strongest], strengths[strongest]
     signs = np.sign(left[np.abs(left).argmax(axis=0), np.arange(rank)])  # a singular vector has no sign of its own
-    factors[:, :rank] = left * signs * np.sqrt(np.maximum(strengths[strongest], 0))
+    factors[:, :rank] = left * signs * np.sqrt(strengths)
     return factors
 
 

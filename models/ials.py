@@ -157,6 +157,7 @@ def _learner(choices: Choices, regularization: float, seed: int, threads: int) -
             alpha=1.0,  # the matrix holds the confidences as they are
             iterations=choices.iterations,
             num_threads=threads or cores(),
+            use_gpu=False,  # its default depends on the machine, and so would the numbers
             random_state=seed,
         )
 

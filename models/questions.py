@@ -9,6 +9,9 @@ from models.split import Split
 
 NEXT_ITEM, EVERY_PREFIX = "next-item", "every-prefix"
 
+_RETURNING = 0.25
+"""With a smaller share of users who come back, the log is taken for one of sessions."""
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -83,13 +86,28 @@ def every_prefix_questions(interactions: Interactions) -> Questions:
     return Questions(EVERY_PREFIX, histories, targets, np.array(groups, dtype=np.int32))
 
 
+def is_log_of_sessions(split: Split) -> bool:
+    """Whether hardly anybody of the validation part was there before, as where every visit is a new user.
+
+    Then the first thing somebody does has no history to go by, and what can be judged is the rest of the visit.
+    """
+    users = np.unique(split.validation.users)
+    return len(users) > 0 and np.isin(users, split.train.users).mean() < _RETURNING
+
+
 def validation_questions(split: Split) -> Questions:
-    """What training may judge itself by: histories from train, targets from validation."""
+    """What training may judge itself by: histories from train, targets from validation. In a log of sessions
+    each prefix of a session of validation asks for the rest."""
+    if is_log_of_sessions(split):
+        return every_prefix_questions(split.validation)
     return next_item_questions(split.train, split.validation, len(split.user_ids))
 
 
 def holdout_questions(split: Split) -> Questions:
-    """What measuring asks: histories from train and validation, targets from the holdout."""
+    """What measuring asks: histories from train and validation, targets from the holdout. In a log of sessions
+    each prefix of a session of the holdout asks for the rest."""
+    if is_log_of_sessions(split):
+        return every_prefix_questions(split.holdout())
     past = concatenate(split.train, split.validation)
     return next_item_questions(past, split.holdout(), len(split.user_ids))
 

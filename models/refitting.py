@@ -23,6 +23,7 @@ def whole_split(split: Split, parts: list[str]) -> Split:
     whole = concatenate(split.train, split.validation)
     if "holdout" in parts:
         whole = concatenate(whole, split.holdout())
+    whole = whole.take(np.argsort(whole.times, kind="stable"))  # leave-one-out cuts across time
     counts = np.bincount(whole.items, minlength=len(split.item_ids))
     order = np.argsort(-counts, kind="stable")
     code = np.empty(len(order), dtype=np.int32)

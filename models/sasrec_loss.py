@@ -41,7 +41,7 @@ def sampled_softmax_loss(
     others = logits.masked_fill(is_target, -torch.inf).logsumexp(dim=-1)
     own = _target_scores(states, table, targets, owners)
     losses = torch.logaddexp(own, functional.embedding(owners, others[:, None])[:, 0]) - own
-    return weights @ losses / weights.sum()
+    return weights / weights.sum() @ losses  # in this order a batch in which nothing asks costs 0, not 0 / 0
 
 
 def _target_scores(states: Tensor, table: Tensor, targets: Tensor, owners: Tensor) -> Tensor:

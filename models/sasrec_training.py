@@ -73,7 +73,8 @@ def train_network(
             _load(lesson.checkpoint, learner)
         while not learner.is_done(choices.epochs, choices.patience):
             _learn(learner, windows, chances / chances.sum(), training.seed, choices, lesson.progress)
-            learner.scores.append(validation.ndcg_at_10(network.scores) if validation else len(learner.scores))
+            scored = validation is not None  # it may hold no question, and then every epoch is worth 0
+            learner.scores.append(validation.ndcg_at_10(network.scores) if scored else len(learner.scores))
             if int(np.argmax(learner.scores)) == len(learner.scores) - 1:
                 learner.best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             _save(lesson.checkpoint, learner)

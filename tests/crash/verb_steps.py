@@ -186,6 +186,15 @@ VERB_STEPS = {
         kills=6,
         slow=SLOW,
     ),
+    "promote and refit": Step(
+        build=run_verbs(
+            f"{SAMPLE} --out log", SPLIT, f"{TRAIN} --rung popularity", "export --rung popularity", "measure"
+        ),
+        act=run_verbs("promote"),
+        view=view_promotion,
+        kills=3,
+        slow=SLOW,
+    ),
     "rollback": Step(
         build=build_two_promotions,
         act=roll_back_unless_done,

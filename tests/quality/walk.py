@@ -4,13 +4,16 @@ Every folder in LOGS that holds `interactions.*` is walked. Writes `reports/qual
 """
 
 import sys
+import time
 import warnings
 from pathlib import Path
 
 import msgspec
 from independent import ndcg_of_best
+from quality_table import OURS_BESIDE_IT, Rival, Walked, shown, table
 
 from contracts import durable
+from contracts.artifact import Artifact
 from contracts.sections import Paths, Settings
 from contracts.settings import read_settings
 from export.candidates import choose_candidates
@@ -19,68 +22,88 @@ from export.evaluation import Estimate, answer
 from export.exporting import export_run
 from export.measuring import Candidate, measure
 from export.promotion import promote
+from export.refitting import refit_winner
+from export.report_page import write_report
 from flyweight.console import Reporter
 from models import metrics
 from models.checks import render
-from models.ladder import RUNGS
+from models.ladder import TRAININGS
 from models.log import read_log
 from models.questions import holdout_questions
 from models.split import Split, split_log
-from models.training import train
+from models.training import refusal, train
 from service.predictor import OnnxPredictor
 from service.ranking import Query, rank
 
 SHOWN_USERS = 3
-OURS_BESIDE_IT = "item-to-item:fp32"
-
-
-class Rival(msgspec.Struct, frozen=True):
-    """One model of the independent library, and ours minus it."""
-
-    kind: str
-    name: str
-    ndcg: float
-    ours_minus_it: dict[str, Estimate]
-
-
-class Walked(msgspec.Struct, frozen=True):
-    log: str
-    questions: int
-    figures: dict[str, dict[str, object]]
-    rivals: list[Rival]
-    decision: Decision
+_STEPS = ("train", "export", "measure", "promote")
 
 
 def walk(folder: Path, settings: Settings, out: Reporter) -> Walked:
     log = read_log(folder, settings.log)
     out.say(f"\n== {folder.name}\n{render(log.report)}")
     split = split_log(folder, settings, out.progress)
-    for rung in RUNGS:
-        run = train(split, rung, settings, out.progress)
-        out.say(f"trained {rung}: validation {run.description.validation}")
-        export_run(run, settings, out.progress)
+    clock = [time.monotonic()]
+    runs = []
+    for name in TRAININGS:
+        if why := refusal(split, name, settings):
+            out.say(why)
+            continue
+        runs.append(train(split, name, settings, out.progress))
+        found = runs[-1].description
+        out.say(f"trained {name}: NDCG@10 on the validation part, by repeat policy: {found.policies}")
+    clock.append(time.monotonic())
+    attempts = [attempt for run in runs for attempt in export_run(run, settings, out.progress)]
+    clock.append(time.monotonic())
     candidates = measure(choose_candidates(settings.paths.artifacts, ()), split, settings, out.progress)
-    decision = decide(candidates, settings.promotion)
-    out.say(decision.reason)
+    clock.append(time.monotonic())
+    decision = decide(candidates, settings.promotion, attempts=attempts)
     winner = next(c for c in candidates if c.artifact.version == decision.version)
-    promote(settings.paths.artifacts, settings.paths.bundle, winner.artifact, decision)
-    show_answers(winner, split, out)
-    rivals = [compare(kind, candidates, split, settings, out) for kind in ("item-to-item", "ALS")]
-    figures = {c.artifact.name: msgspec.to_builtins(c.measured) for c in candidates}
-    return Walked(folder.name, candidates[0].measured.quality.evaluations, figures, rivals, decision)
+    serving, sentence = refit_winner(winner.artifact, settings, out.progress)
+    decision = decision.adding(sentence)
+    promote(settings.paths.artifacts, settings.paths.bundle, serving, decision)
+    clock.append(time.monotonic())
+    out.say(decision.reason)
+    out.wrote(settings.paths.reports / "report.html", "the report")
+    write_report(settings, settings.paths.reports / "report.html")
+    show_answers(serving, split, out)
+    rivals = [compare(kind, candidates, decision, split, settings, out) for kind in ("item-to-item", "ALS")]
+    return Walked(
+        folder.name,
+        candidates[0].measured.quality.evaluations,
+        {c.artifact.name: msgspec.to_builtins(c.measured) for c in candidates},
+        attempts,
+        {
+            run.description.name: {"policy": run.description.repeat_policy, "ndcg": run.description.policies}
+            for run in runs
+        },
+        rivals,
+        decision,
+        {step: clock[i + 1] - clock[i] for i, step in enumerate(_STEPS)},
+    )
 
 
-def show_answers(winner: Candidate, split: Split, out: Reporter) -> None:
+def show_answers(serving: Artifact, split: Split, out: Reporter) -> None:
     """What the promoted artifact answers a few users of the holdout, with titles."""
-    questions, catalog = holdout_questions(split), winner.artifact.catalog
-    histories = [h[h < split.catalog_size].tolist() for h in questions.histories[:SHOWN_USERS]]
-    queries = [Query(h, 5, policy=winner.artifact.manifest.repeat_policy) for h in histories]
-    for history, ranking in zip(histories, rank(OnnxPredictor(winner.artifact), queries), strict=True):
+    questions, catalog = holdout_questions(split), serving.catalog
+    asked = [[split.item_ids[code] for code in h] for h in questions.histories[:SHOWN_USERS]]
+    histories = [catalog.indices_of_ids(ids) for ids in asked]
+    queries = [Query(h, 5, policy=serving.manifest.repeat_policy) for h in histories]
+    for history, ranking in zip(histories, rank(OnnxPredictor(serving), queries), strict=True):
         out.say("after " + "; ".join(catalog.title(item) for item in history[-3:]))
         out.say("  -> " + "; ".join(catalog.title(item) for item in ranking.items))
 
 
-def compare(kind: str, candidates: list[Candidate], split: Split, settings: Settings, out: Reporter) -> Rival:
+def compare(
+    kind: str,
+    candidates: list[Candidate],
+    decision: Decision,
+    split: Split,
+    settings: Settings,
+    out: Reporter,
+) -> Rival:
+    """Ours under `mask` as well: the winner and item-to-item."""
+    candidates = [c for c in candidates if c.artifact.name in (decision.winner, OURS_BESIDE_IT)]
     questions = holdout_questions(split)
     name, theirs = ndcg_of_best(kind, split, questions)
     differences = {}
@@ -92,37 +115,9 @@ def compare(kind: str, candidates: list[Candidate], split: Split, settings: Sett
         differences[candidate.artifact.name] = Estimate(*difference)
     rival = Rival(kind, name, float(theirs.mean()), differences)
     for ours, estimate in differences.items():
-        shown = _shown(msgspec.to_builtins(estimate), "+")
-        out.say(f"implicit {name}: NDCG@10 {rival.ndcg:.4f}; {ours} minus it {shown}")
+        difference = shown(msgspec.to_builtins(estimate), "+")
+        out.say(f"implicit {name}: NDCG@10 {rival.ndcg:.4f}; {ours} minus it {difference}")
     return rival
-
-
-def table(walks: list[Walked]) -> str:
-    lines = [
-        "| log | model | NDCG@10 [95 %] | minus popularity [95 %] | HitRate@10 | p50 ms | MB |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for walked in walks:
-        for name, measured in walked.figures.items():
-            figures, latency = measured["quality"]["metrics"], measured["latency"][0]
-            lines.append(
-                f"| {walked.log} | {name} | {_shown(figures['NDCG@10'])} "
-                f"| {_shown(measured['against_baseline']['difference'], '+')} "
-                f"| {figures['HitRate@10']['value']:.4f} | {latency['p50_ms']:.3f} "
-                f"| {measured['size_bytes'] / 1e6:.2f} |"
-            )
-        lines += [_rival_line(walked.log, rival) for rival in walked.rivals]
-    return "\n".join(lines) + "\n"
-
-
-def _rival_line(log: str, rival: Rival) -> str:
-    ours = msgspec.to_builtins(rival.ours_minus_it[OURS_BESIDE_IT])
-    cells = f"{rival.ndcg:.4f}; {OURS_BESIDE_IT} minus it {_shown(ours, '+')}"
-    return f"| {log} | implicit: {rival.name} | {cells} | | | | |"
-
-
-def _shown(estimate: dict, sign: str = "") -> str:
-    return f"{estimate['value']:{sign}.4f} [{estimate['low']:{sign}.4f}, {estimate['high']:{sign}.4f}]"
 
 
 def main(logs: Path) -> None:
