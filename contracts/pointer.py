@@ -36,8 +36,8 @@ def place_under(artifacts: Path, artifact: Path) -> str:
 
 
 def find_artifact(artifacts: Path, reference: str) -> Artifact:
-    """The artifact meant by a path, by `RUNG:VARIANT` (the newest sealed one; a refit only where there is nothing
-    else) or by `promoted`.
+    """The artifact meant by a path, by `RUNG:VARIANT` (the newest sealed one; a refit, or random weights, only
+    where there is nothing else) or by `promoted`.
 
     Raises `ArtifactFault` naming what is there when nothing matches.
     """
@@ -46,7 +46,7 @@ def find_artifact(artifacts: Path, reference: str) -> Artifact:
     if match := _NAME.fullmatch(reference):
         sealed = sealed_artifacts(artifacts)
         named = [a for a in sealed if a.name == reference]
-        named = [a for a in named if not a.manifest.figures_of] or named
+        named = [a for a in named if a.manifest.training and not a.manifest.figures_of] or named
         if not named:
             names = ", ".join(sorted({a.name for a in sealed})) or "none"
             raise ArtifactFault(

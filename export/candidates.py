@@ -1,4 +1,4 @@
-"""Which artifacts compete: those trained on the same split, the newest of each name."""
+"""Which artifacts compete: those trained on the same split, the newest of each name, unless it failed since."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from contracts.artifact import Artifact, open_artifact, sealed_artifacts
 from contracts.faults import UsageFault
 from contracts.pointer import find_artifact
 from export.measuring import BASELINE, Candidate, read_measured, refuse_without_baseline
+from export.variants import read_attempts
 from models.runs import open_run
 from models.split import Split, open_split
 
@@ -55,10 +56,19 @@ def split_of(artifact: Artifact, runs: Path) -> Split:
 
 
 def _competing(artifacts: Path, split_sha256: str) -> list[Artifact]:
-    """A refit carries another's figures: it is no candidate."""
+    """A refit carries another's figures: it is no candidate. Neither is what was sealed before the last export of
+    its name failed."""
     sealed = [a for a in sealed_artifacts(artifacts) if not a.manifest.figures_of]
-    newest = {a.name: a for a in sealed if _split_sha256(a) == split_sha256}
+    of_split = [a for a in sealed if _split_sha256(a) == split_sha256]
+    failed = _failed_last(artifacts, {a.manifest.run for a in of_split})
+    newest = {a.name: a for a in of_split if a.name not in failed}
     return [open_artifact(artifact.path) for artifact in newest.values()]
+
+
+def _failed_last(artifacts: Path, runs: set[str]) -> set[str]:
+    """The names of which the newest attempt in `runs` gave no artifact."""
+    attempts = {f"{a.rung}:{a.variant}": a for a in read_attempts(artifacts) if a.run in runs}
+    return {name for name, attempt in attempts.items() if attempt.status != "made"}
 
 
 def _split_sha256(artifact: Artifact) -> str:

@@ -40,6 +40,10 @@ class Decision(msgspec.Struct, frozen=True):
     promoted: str | None = None
     at: str | None = None
 
+    def withdrawn(self, why: str) -> "Decision":
+        """The same for nobody: its winner did not pass the refit, `why` says in what."""
+        return replace(self, winner=None, version=None, reason=why)
+
     def adding(self, sentence: str) -> "Decision":
         """The same with one more sentence in its reason, as a refit has one to add."""
         return replace(self, reason=f"{self.reason} {sentence}")
@@ -63,7 +67,7 @@ def decide(
     good = [c for c in candidates if judgement.of(c).good_enough]
     asked = [c for c in good if c.artifact.version == only.version] if only else good
     if only and not asked:
-        return replace(no_one, reason=why_refused(only.name, only.version, judgement.verdicts))
+        return replace(no_one, reason=why_refused(only, judgement.verdicts))
     if not asked:
         return replace(no_one, reason=why_nothing_ships(judgement))
     choice = Choice(asked[0], None, 1, {}) if only else cheapest(asked, rule.cost)

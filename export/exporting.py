@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from contracts import item_numbers
 from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, Training
 from contracts.encoding import Catalog
-from contracts.faults import UsageFault
+from contracts.faults import UsageFault, VerdictIsNo
 from contracts.graph import graph_inputs, graph_outputs
 from contracts.progress import Progress, silent
 from contracts.revision import code_revision
@@ -23,6 +23,7 @@ from export.parity import TOLERANCES, Closeness, check_parity, compare
 from export.rewriting import CannotBeMade, narrow_integers, store_narrow, tables_of
 from export.sealing import Sealing
 from export.variants import FP32, Attempt, compress, record_attempts
+from models.interactions import group_by_user
 from models.ladder import Model
 from models.questions import validation_questions
 from models.refitting import whole_split
@@ -45,9 +46,10 @@ def export_run(
     """Seal the run's model in `variants`, those of `[export]` unless told, and record what became of each.
 
     A run that is itself a compressed training has that one variant. Raises `VerdictIsNo` when the fp32 graph
-    (of a compressed training, its own) and the model disagree; nothing is sealed then. The others are
-    compared with that graph, whether or not it is among what is asked for: a compressed one that is not close
-    enough is a failed attempt and no fault. `figures_of` is the version of the artifact that a refit repeats.
+    (of a compressed training, its own) and the model disagree; nothing is sealed then, and all that was asked
+    for is recorded as failed. The others are compared with that graph, whether or not it is among what is asked
+    for: a compressed one that is not close enough is a failed attempt and no fault. `figures_of` is the version
+    of the artifact that a refit repeats.
     """
     split = _split_of(run)
     catalog = _catalog_of(split, settings.paths.artifacts)
@@ -65,7 +67,11 @@ def export_run(
     asked = settings.export.variants if variants is None else variants
     if manifest.variant != FP32:
         asked = (manifest.variant,)
-    attempts = _attempt_all(sealing, run.model(), calibration, asked, progress)
+    try:
+        attempts = _attempt_all(sealing, run.model(), calibration, asked, progress)
+    except VerdictIsNo:
+        record_attempts(settings.paths.artifacts, [_without_parity(manifest, variant) for variant in asked])
+        raise
     record_attempts(settings.paths.artifacts, attempts)
     return attempts
 
@@ -165,6 +171,12 @@ def _attempt(
     return _made(sealing, variant, graph, closeness)
 
 
+def _without_parity(manifest: Manifest, variant: str) -> Attempt:
+    """Of a graph that is not what was learned no variant can be trusted."""
+    why = f"the {manifest.variant} graph and the trained model disagree"
+    return Attempt(manifest.rung, variant, "failed", why, None, None, None, manifest.run)
+
+
 def _made(sealing: Sealing, variant: str, graph: onnx.ModelProto, closeness: Closeness) -> Attempt:
     place = sealing.seal(variant, graph).path.name
     return Attempt(sealing.manifest.rung, variant, "made", "", *closeness, place, sealing.manifest.run)
@@ -179,9 +191,13 @@ def _catalog_of(split: Split, artifacts: Path) -> Catalog:
 
 def _real_histories(split: Split) -> tuple[list[list[int]], list[list[int]]]:
     """Item indices of users from the validation part, spread evenly over them: those that parity is held on, and
-    those that calibrate, other ones where there are enough."""
+    those that calibrate, other ones where there are enough. Where nobody there has a history, of the train
+    part."""
     histories = [h[h < split.catalog_size] for h in validation_questions(split).histories]
     known = [history.tolist() for history in histories if len(history)]
+    if not known:
+        learned = group_by_user(split.train, len(split.user_ids))
+        known = [learned.of(user).tolist() for user in np.unique(split.train.users)]
     step = max(1, len(known) // PARITY_HISTORIES)
     return known[::step][:PARITY_HISTORIES], known[step // 2 :: step][:PARITY_HISTORIES]
 

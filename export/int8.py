@@ -22,6 +22,7 @@ from onnx import TensorProto
 from export.activations import Quantised, quantise_by_range, quantise_by_row
 from export.calibration import Range
 from export.rewriting import (
+    LEAST_NUMBERS,
     CannotBeMade,
     Rewriting,
     attributes_of,
@@ -50,8 +51,8 @@ def to_int8_dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
     tables, products = _tables_and_products(model)
     if not tables:
         raise CannotBeMade(
-            "the graph looks up no table of weights and multiplies by none: all it holds is one list of scores, "
-            "and 255 steps would merge its ranks"
+            f"the graph looks up no table of at least {LEAST_NUMBERS} weights and multiplies by none: what it "
+            "holds besides is one number per item, and 255 steps would merge their ranks"
         )
     return _rewrite(model, tables, products, quantise_by_row)
 

@@ -6,6 +6,7 @@ The figures of an artifact go into `measured-MACHINE.json` in its directory, out
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from contracts.faults import RunNotValid, UsageFault
 from contracts.machine import cores, cpu_model, machine_name
 from contracts.progress import Progress, silent
 from contracts.revision import EVERYTHING, code_revision
-from contracts.sections import Settings
+from contracts.sections import CONVERSIONS, Settings
 from export.evaluation import Answers, Estimate, Evaluation, answer, codes_to_indices, evaluate
 from export.footprint import Footprint, footprint_of
 from export.latency import Latency, time_side_by_side
@@ -48,8 +49,9 @@ class Comparison(msgspec.Struct, frozen=True):
 class Measured(msgspec.Struct, frozen=True):
     """Everything known of one artifact on one machine. `run` is the same for all measured together.
 
-    `against_fp32` compares a compressed artifact with the uncompressed one of its rung, where that was measured
-    too. `policy_gain` is the promotion metric under the artifact's repeat policy minus the same under `mask`.
+    `against_fp32` compares a compressed artifact with the uncompressed one of its run, one that learned its
+    compression with that of its rung, where that was measured too. `policy_gain` is the promotion metric under the
+    artifact's repeat policy minus the same under `mask`.
     """
 
     run: str
@@ -127,9 +129,7 @@ def measure(
     candidates = []
     for i, artifact in enumerate(artifacts):
         progress("measuring memory and start", i, len(artifacts))
-        quality = evaluate(
-            artifact, answers[i], cold, split.item_ids, protocol, settings.measuring.resamples
-        )
+        quality = evaluate(artifact, answers[i], cold, split.item_ids, protocol, settings.measuring.resamples)
         measured = Measured(
             run, _manifest_sha256(artifact), machine, settings.promotion.metric, quality, *compared[i], gains[i],
             latencies[i], artifact.size_bytes, footprint_of(artifact.path),
@@ -167,6 +167,7 @@ def _run_key(artifacts: Sequence[Artifact], split: Split, settings: Settings) ->
         settings.promotion.metric,
         msgspec.json.encode(settings.measuring).decode(),
         code_revision((*EVERYTHING, "service")),
+        *(version(library) for library in ("numpy", "onnxruntime")),
         *sorted(artifact.version for artifact in artifacts),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
@@ -223,10 +224,25 @@ def _compare(
 
     compared = []
     for i, artifact in enumerate(artifacts):
-        uncompressed = place_of.get(f"{artifact.manifest.rung}:{UNCOMPRESSED}", i)
-        own = against(i, uncompressed) if artifact.manifest.variant != UNCOMPRESSED and uncompressed != i else None
+        uncompressed = _uncompressed_of(artifact, artifacts)
+        own = None if uncompressed is None else against(i, uncompressed)
         compared.append((against(i, place_of[BASELINE]), against(i, best), own))
     return compared
+
+
+def _uncompressed_of(artifact: Artifact, artifacts: Sequence[Artifact]) -> int | None:
+    """The place of what `artifact` is a compressed form of, the fp32 of its run; where compression was learned,
+    in a run of its own, the fp32 of its rung. None where that is not there, and for what is fp32 itself."""
+    own, uncompressed = artifact.manifest, f"{artifact.manifest.rung}:{UNCOMPRESSED}"
+    if own.variant == UNCOMPRESSED:
+        return None
+    converted = own.variant in CONVERSIONS
+    fits = [
+        i
+        for i, other in enumerate(artifacts)
+        if other.name == uncompressed and (other.manifest.run == own.run or not converted)
+    ]
+    return fits[-1] if fits else None
 
 
 def _policy_gain(

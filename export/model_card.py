@@ -141,14 +141,15 @@ def _slices(winner: Candidate) -> Html:
 
 
 def _examples(artifact: Artifact) -> Html:
-    """A few of the sealed probes, with titles. Their answers leave out what was seen."""
+    """A few of the sealed probes, with titles. Their answers leave out what was seen, whatever the policy is."""
     catalog = artifact.catalog
     rows = []
     for probe in artifact.probes[:SHOWN_PROBES]:
         newest = "; ".join(catalog.title(item) for item in probe.history[-SHOWN_ITEMS:])
         answer = "; ".join(catalog.title(item) for item in probe.items[:SHOWN_ITEMS])
         rows.append(row(element("td", newest, class_="why"), element("td", answer, class_="why")))
-    return table([row("after (newest last)", "it recommends", heading=True)], rows, class_="examples")
+    headings = row("after (newest last)", "it recommends, of what is new to the user", heading=True)
+    return table([headings], rows, class_="examples")
 
 
 def _again(artifact: Artifact) -> Html:
@@ -156,9 +157,10 @@ def _again(artifact: Artifact) -> Html:
     if training is None:
         command = f"flyweight export --untrained --items {manifest.items} --rung {manifest.rung}"
         return element("pre", command)
+    learned = artifact.name if manifest.variant == "jpq" else manifest.rung
     commands = "\n".join([
-        f"flyweight train --interactions LOG --rung {manifest.rung} --seed {training.seed}",
-        f"flyweight export --rung {manifest.rung}",
+        f"flyweight train --interactions LOG --rung {learned} --seed {training.seed}",
+        f"flyweight export --rung {learned}",
         "flyweight measure",
         "flyweight promote",
     ])  # fmt: skip

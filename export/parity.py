@@ -18,6 +18,9 @@ TOP = 10
 SCORE_TOLERANCE = 1e-4
 """Largest difference of a score, relative to the spread of the model's scores for that history."""
 
+_LEAST_SPREAD = 0.1
+"""Of the largest score: where all scores are nearly one, or the catalog is one item, rounding is no fault."""
+
 _SCORES_AT_ONCE = 4_000_000
 """Bounds the memory of a comparison that looks at every score of a large catalog."""
 
@@ -62,8 +65,7 @@ def compare(predictor: OnnxPredictor, fp32: OnnxPredictor, histories: list[list[
         encoded = encode_histories(histories[start : start + rows], fp32.max_history)
         found, found_top = _scores_of_all(predictor, encoded)
         expected, expected_top = _scores_of_all(fp32, encoded)
-        spread = np.maximum(np.ptp(expected, axis=1), np.float32(1e-12))
-        differences.extend(np.abs(found - expected).max(axis=1) / spread)
+        differences.extend(np.abs(found - expected).max(axis=1) / _spread(expected))
         shared = (found_top[:, :, None] == expected_top[:, None, :]).sum(axis=(1, 2))
         overlaps.extend(shared / expected_top.shape[1])
     return Closeness(float(np.mean(overlaps)), float(np.max(differences)))
@@ -83,14 +85,19 @@ def check_parity(predictor: OnnxPredictor, model: Model, histories: list[list[in
     Scores must agree within `SCORE_TOLERANCE`; the items too, except where the model itself scores them
     so close that rounding decides. Raises `VerdictIsNo` naming the worst history.
     """
+    rows = max(1, _SCORES_AT_ONCE // predictor.items)
+    pieces = [histories[start : start + rows] for start in range(0, len(histories), rows)]
+    return max(_check_piece(predictor, model, piece) for piece in pieces)
+
+
+def _check_piece(predictor: OnnxPredictor, model: Model, histories: list[list[int]]) -> float:
     encoded = encode_histories(histories, predictor.max_history)
     items, scores = predictor.predict(encoded, encode_excluded([()] * len(histories)), TOP)
     expected = model.scores(encoded)
-    spread = np.maximum(np.ptp(expected, axis=1, keepdims=True), np.float32(1e-12))
     best = -np.sort(-expected, axis=1)[:, : items.shape[1]]
     of_the_same_item = np.abs(np.take_along_axis(expected, items, axis=1) - scores)
     of_the_same_place = np.abs(best - scores)
-    worst = np.max(np.maximum(of_the_same_item, of_the_same_place) / spread, axis=1)
+    worst = np.max(np.maximum(of_the_same_item, of_the_same_place), axis=1) / _spread(expected)
     if not worst.max() <= SCORE_TOLERANCE:  # a score that is no number agrees with nothing
         row = int(worst.argmax())
         raise VerdictIsNo(
@@ -100,3 +107,9 @@ def check_parity(predictor: OnnxPredictor, model: Model, histories: list[list[in
             f"{SCORE_TOLERANCE:.0e}). The export is wrong: nothing was sealed."
         )
     return float(worst.max())
+
+
+def _spread(scores: np.ndarray) -> np.ndarray:
+    """How far the scores of each row lie apart, float32 [rows], above 0."""
+    least = _LEAST_SPREAD * np.abs(scores).max(axis=1)
+    return np.maximum(np.ptp(scores, axis=1), np.maximum(least, 1e-12).astype(np.float32))

@@ -4,6 +4,7 @@ up, by how much."""
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from contracts.artifact import Artifact
 from contracts.sections import Promotion
 from export.choosing import Choice
 from export.figures import cost_of, figure_of, gain_over_baseline, quality_interval, quality_of, ratio_of
@@ -50,10 +51,26 @@ def why_it_ships(
             _what_limits_kept_out(judgement),
             "" if by_name else _cheaper_but_refused(candidates, judgement, winner, rule),
         ]
-    sentences.append(against_fp32(winner))
+    sentences += [_what_repeats_bring(winner), against_fp32(winner)]
     if winner is not judgement.baseline and not by_name:
         sentences.append(other_variants(candidates, judgement, choice, attempts))
     return " ".join(filter(None, sentences))
+
+
+_REPEATS = {
+    "keep": "recommends what a user has seen already as it does everything else",
+    "drop-last": "leaves out only what a user has seen last",
+    "first": "puts what a user has seen already in front",
+}
+
+
+def _what_repeats_bring(winner: Candidate) -> str:
+    """In shops this decides more than the model does; nothing is said of the usual policy, `mask`."""
+    gain, policy = winner.measured.policy_gain, winner.measured.quality.seen
+    if gain is None or policy not in _REPEATS:
+        return ""
+    by = f"{signed(gain.value)} ({interval_of(gain)})"
+    return f"It {_REPEATS[policy]}: that alone brings {by} over leaving it out."
 
 
 def why_nothing_ships(judgement: Judgement) -> str:
@@ -63,7 +80,8 @@ def why_nothing_ships(judgement: Judgement) -> str:
     verdict, miss = nearest_miss(judgement.verdicts)
     if miss.over_percent is None:
         return (
-            f"{nothing} Nobody comes near: each lacks a figure that a rule needs. Run `flyweight measure` again."
+            f"{nothing} Nobody comes near: each lacks a figure that a rule needs, or misses a bound of 0. Run "
+            "`flyweight measure` again, or relax [promotion]."
         )
     which = "That is the nearest miss" if verdict is popularity else f"The nearest miss is {verdict.name}"
     rule = "" if verdict is popularity and len(verdict.misses) == 1 else f", which {miss.why}"
@@ -71,11 +89,18 @@ def why_nothing_ships(judgement: Judgement) -> str:
     return f"{nothing} {which}{rule}: {by}. Relax `{miss.rule}` in [promotion], or train what keeps it."
 
 
-def why_refused(name: str, version: str, verdicts: Sequence[Verdict]) -> str:
+def why_refused(artifact: Artifact, verdicts: Sequence[Verdict]) -> str:
     """The sentence for one that was asked for and may not ship."""
     unknown = "it was not measured with the others, see `flyweight measure`"
-    why = next((verdict.why for verdict in verdicts if verdict.version == version), unknown)
-    return f"{name} {version} does not ship: {why}."
+    if artifact.manifest.training is None:
+        unknown = "it was not measured with the others: its weights are random, it is for load tests only"
+    if of := artifact.manifest.figures_of:
+        unknown = (
+            f"it is a refit and was not measured, its figures are those of version {of}. Ask for that one, which "
+            f"is refitted again before it serves, or take this one with --force"
+        )
+    why = next((verdict.why for verdict in verdicts if verdict.version == artifact.version), unknown)
+    return f"{artifact.name} {artifact.version} does not ship: {why}."
 
 
 def _headline(winner: Candidate, chosen: str) -> str:

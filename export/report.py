@@ -60,6 +60,23 @@ class Report:
         """Whether the decision rests on exactly the figures that are shown. A forced one rests on none."""
         return self.decision is not None and self.decision.run == self.baseline.measured.run
 
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether something else serves than what the decision promoted, as after a rollback."""
+        promoted = self.decision.promoted if self.decision else None
+        return promoted is not None and promoted != (self.serving and self.serving.version)
+
+    @property
+    def headline(self) -> str:
+        """Who ships, in a few words."""
+        if self.decision is None:
+            return "No decision yet: flyweight promote"
+        if self.is_overtaken:
+            return f"{self.serving.name} serves" if self.serving else "Nothing serves"
+        if self.decision.winner is None:
+            return "Nothing new ships" if self.serving else "Nothing ships"
+        return f"{self.decision.winner} ships"
+
     def number_of(self, candidate: Candidate) -> int:
         return 1 + self.candidates.index(candidate)
 

@@ -27,8 +27,7 @@ def write_report(settings: Settings, out: Path) -> Report:
 
 def page_of(report: Report) -> str:
     """The page. Whatever comes from a log or an artifact is escaped."""
-    shipped = report.decision.winner if report.decision else None
-    title = f"{shipped} ships" if shipped else "Flyweight: the measured ladder"
+    title = report.headline if report.decision else "Flyweight: the measured ladder"
     head = joined(
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark">'),
@@ -56,19 +55,23 @@ def _headline(report: Report) -> Html:
     decision, winner = report.decision, report.winner
     if decision is None:
         text = "flyweight promote picks the cheapest artifact that is good enough, and writes down why."
-        return element("header", element("h1", "No decision yet: flyweight promote"), element("p", text))
-    heading = f"{decision.winner} ships" if decision.winner else "Nothing ships"
+        return element("header", element("h1", report.headline), element("p", text))
     notes = []
     if not report.is_of_these_figures and not decision.forced:
         notes.append("This decision rests on other figures than those below. Run flyweight promote again.")
-    serving = report.serving
-    if decision.promoted and decision.promoted != (serving and serving.version):
-        notes.append(f"What serves now is another one: {serving.path.name if serving else 'nothing'}.")
+    serving = report.serving.path.name if report.serving else "nothing"
+    if report.is_overtaken:
+        notes.append(
+            f"The last decision, for {decision.winner}, is not in force: {serving} serves, after a rollback, or "
+            "because the promotion was interrupted. What follows is about that decision."
+        )
+    elif decision.winner is None and report.serving:
+        notes.append(f"What was promoted before serves on: {serving}.")
     return element(
         "header",
-        element("h1", heading),
-        element("p", decision.reason, class_="reason"),
+        element("h1", report.headline),
         *(element("p", note, class_="note") for note in notes),
+        element("p", decision.reason, class_="reason"),
         _tiles(report, winner) if winner else "",
     )
 

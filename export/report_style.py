@@ -63,7 +63,7 @@ thead th.long{min-width:8rem}
 .pill{display:inline-block;border:1px solid;border-radius:1rem;padding:0 .5rem;font-size:.78rem;font-weight:600;
 white-space:nowrap}
 .pill.ships{background:var(--good);border-color:var(--good);color:var(--paper)}
-.pill.may-ship{color:var(--good)}
+.pill.may-ship,.pill.won{color:var(--good)}
 .pill.refused,.pill.failed{color:var(--bad)}
 .pill.impossible,.pill.not-judged,.pill.front{color:var(--quiet)}
 .facts th{text-align:left;color:var(--quiet);font-weight:400;white-space:nowrap}

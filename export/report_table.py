@@ -67,7 +67,7 @@ def _row(
     front = element("span", "front", class_="pill front") if in_number in on_front else ""
     name = element("th", marker_svg(rung, variant), f"{rung}:", _MAY_BREAK, variant, scope="row", class_="name")
     verdict = report.verdict_on(candidate)
-    judged = element("td", _pill(_word_for(verdict, is_winner)), " ", front, class_="verdict")
+    judged = element("td", _pill(_word_for(report, verdict, is_winner)), " ", front, class_="verdict")
     why = verdict.why.removeprefix("refused: ") if verdict else ""
     covered = figures.get(COVERAGE)
     spread = f"rounds {number(candidate.latency.low_ms)} to {number(candidate.latency.high_ms)} ms"
@@ -102,9 +102,9 @@ def _difference_cell(comparison: Comparison | None, candidate: Candidate) -> Htm
     return element("td", interval(difference, "+"), class_=clear, title=f"against {comparison.name}")
 
 
-def _word_for(verdict: Verdict | None, is_winner: bool) -> str:
+def _word_for(report: Report, verdict: Verdict | None, is_winner: bool) -> str:
     if is_winner:
-        return "ships"
+        return "won" if report.is_overtaken else "ships"
     if verdict is None:
         return "not judged"
     return "may ship" if verdict.good_enough else "refused"

@@ -1,5 +1,7 @@
 """Figures as a person reads them."""
 
+from decimal import Decimal
+
 from export.evaluation import Estimate
 
 
@@ -8,7 +10,7 @@ def short(value: float, beside: float | None = None) -> str:
     equal to unless it is."""
     for digits in range(3, 17):
         shown = f"{value:.{digits}g}"
-        shown = f"{float(shown):.0f}" if "e" in shown and abs(value) >= 1 else shown
+        shown = f"{Decimal(shown):f}" if "e" in shown else shown
         if beside is None or float(shown) != beside or value == beside:
             return shown
     return shown

@@ -61,8 +61,10 @@ def record_attempts(artifacts: Path, attempts: list[Attempt]) -> None:
     """Write down what became of the variants of one run; what was tried of it before and not now stays."""
     path = artifacts / _RECORD.format(attempts[0].run)
     now = {attempt.variant: attempt for attempt in attempts}
-    earlier = {attempt.variant: attempt for attempt in _read(path)} if path.exists() else {}
-    durable.write_bytes(path, msgspec.json.format(msgspec.json.encode([*(earlier | now).values()]), indent=2))
+    with durable.lock(artifacts / ".variants.lock"):  # another export may record other variants of the run
+        earlier = {attempt.variant: attempt for attempt in _read(path)} if path.exists() else {}
+        content = msgspec.json.encode([*(earlier | now).values()])
+        durable.write_bytes(path, msgspec.json.format(content, indent=2))
 
 
 def read_attempts(artifacts: Path) -> list[Attempt]:

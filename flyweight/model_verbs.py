@@ -130,7 +130,7 @@ def export(
         _rungs(rung, all_rungs, TRAININGS)
         runs = desk.settings.paths.runs
         for run in [newest_run(runs, rung)] if rung else newest_runs_together(runs):
-            desk.out.read(run.folder, run.description.rung)
+            desk.out.read(run.folder, run.description.name)
             tried = export_run(run, desk.settings, desk.out.progress, (variant,) if variant else None)
             artifacts += filter(None, [_tell(desk, attempt) for attempt in tried])
             attempts += tried
@@ -192,6 +192,12 @@ def evaluate(
 
     found = find_artifact(desk.settings.paths.artifacts, artifact)
     desk.out.read(found.path, f"{found.name} {found.version}")
+    if found.manifest.figures_of:
+        parts = " + ".join(found.manifest.training.parts)
+        desk.out.say(
+            f"       a refit, it learned from {parts}: on the log it was made from it has seen answers, and its "
+            f"figures flatter it. Version {found.manifest.figures_of} has not."
+        )
     result = evaluate_on_log(found, interactions, history, protocol, seen, desk.settings, desk.out.progress)
     desk.out.say(evaluation_table(result))
     return Outcome(result)

@@ -30,8 +30,7 @@ def report(desk: Desk, out: Path | None) -> Outcome:
         raise UsageFault(f"{page} is a directory. Name the file to write, as in --out {page / REPORT}.")
     told = write_report(desk.settings, page)
     winner = told.winner.artifact if told.winner else None
-    what = f"{winner.name} ships" if winner else "no decision yet: flyweight promote"
-    desk.out.wrote(page, f"{len(told.candidates)} artifacts, {what}")
+    desk.out.wrote(page, f"{len(told.candidates)} artifacts. {told.headline}")
     return Outcome({
         "report": str(page),
         "artifacts": [c.artifact.name for c in told.candidates],
@@ -83,8 +82,10 @@ def _table(*headings: str) -> Table:
 
 def _shown(value: object) -> str:
     """A checksum by its beginning, a number with its thousands apart."""
-    if value is None:
+    if value is None or value == "":
         return "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
     if isinstance(value, str) and len(value) == 64:
         return value[:12]
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

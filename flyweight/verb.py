@@ -88,6 +88,7 @@ def _run(
             click.echo(f"flyweight: {explain_missing(missing)}", err=True)
             return UsageFault.exit_code
         except KeyboardInterrupt:
+            click.echo("flyweight: interrupted. What is written is whole: run the same command again.", err=True)
             return 130
         except Exception:
             traceback.print_exc()

@@ -63,7 +63,10 @@ class CodedTable(nn.Module):
 
 def coded_table(factors: np.ndarray, dimension: int, centroids: int, seed: int) -> CodedTable:
     """Codes from item factors float32 [items, codebooks]: each column is cut into `centroids` bins of equal
-    size, so that neighbours in the factorisation share centroids. Centroids start at random."""
+    size, so that neighbours in the factorisation share centroids. Centroids start at random.
+
+    `codebooks` must be a divisor of `dimension`, see `jpq_refusal`.
+    """
     items, codebooks = factors.shape
     count = min(centroids, items)
     codes = np.zeros((items + 1, codebooks), dtype=np.uint8)
@@ -72,3 +75,13 @@ def coded_table(factors: np.ndarray, dimension: int, centroids: int, seed: int) 
         codes[order, place] = np.arange(items) * count // items
     random = np.random.default_rng(seed)
     return CodedTable(codes, random.normal(scale=_SPREAD, size=(codebooks, count, dimension // codebooks)))
+
+
+def jpq_refusal(dimension: int, codebooks: int) -> str | None:
+    """Why there is no coded table of such vectors, or None where there is one."""
+    if dimension % codebooks == 0:
+        return None
+    return (
+        f"sasrec:jpq is left out: [jpq] codebooks = {codebooks}; expected a divisor of [sasrec] dimension = "
+        f"{dimension}, since each codebook gives an equal part of the vector."
+    )

@@ -46,16 +46,15 @@ def learn(rung: str, variant: str, lesson: Lesson, tuning: Tuning, parents: Sequ
     if rung == "popularity":
         return Learnt(Popularity(lesson.popularity), {}, [])
     if rung in _COUNTING:
-        choose, fit = _COUNTING[rung]
-        choices, random = _choices(rung, lesson)
+        choose, (choices, random) = _COUNTING[rung][0], _choices(rung, lesson)
         chosen = choose(tuning.earlier, lesson.users, tuning.popularity, choices, validation, progress, **random)
-        return Learnt(fit(lesson.train, lesson.users, lesson.popularity, choices, chosen, **random), chosen, [])
+        return Learnt(_fit(rung, lesson, chosen), chosen, [])
     if rung == "blend":
         share = choose_share(*parents, lesson.settings.blend, validation, progress)
         return Learnt(Blend(*parents, share), {"neighbours": share}, [])
     choices = network_choices(rung, lesson.settings)
     network, epochs = _train(rung, variant, lesson, choices, parents, validation)
-    share = mix_in_best_share(network, tuning.popularity, choices.popularity, validation)
+    share = mix_in_best_share(network, tuning.popularity, choices.popularity, validation, progress)
     network.mix_in_popularity(lesson.popularity, share)
     return Learnt(network, {"epoch": 1 + int(np.argmax(epochs)), "popularity": share}, epochs)
 
@@ -67,15 +66,21 @@ def learn_again(
     if rung == "popularity":
         return Popularity(lesson.popularity)
     if rung in _COUNTING:
-        fit = _COUNTING[rung][1]
-        choices, random = _choices(rung, lesson)
-        return fit(lesson.train, lesson.users, lesson.popularity, choices, chosen, **random)
+        return _fit(rung, lesson, chosen)
     if rung == "blend":
         return Blend(*parents, chosen["neighbours"])
     choices = msgspec.structs.replace(network_choices(rung, lesson.settings), epochs=int(chosen["epoch"]))
     network, _ = _train(rung, variant, lesson, choices, parents, None)
     network.mix_in_popularity(lesson.popularity, chosen["popularity"])
     return network
+
+
+def _fit(rung: str, lesson: Lesson, chosen: dict[str, float]) -> Model:
+    fit, (choices, random) = _COUNTING[rung][1], _choices(rung, lesson)
+    lesson.progress(f"{rung}: learning", 0, 1)
+    model = fit(lesson.train, lesson.users, lesson.popularity, choices, chosen, **random)
+    lesson.progress(f"{rung}: learning", 1, 1)
+    return model
 
 
 def _choices(rung: str, lesson: Lesson) -> tuple[object, dict[str, int]]:
@@ -106,12 +111,13 @@ def _train(
     training = lesson.settings.training
     windows = TrainingWindows(lesson.train, lesson.users, training.max_history)
     if rung == "student":
-        windows = TaughtPrefixes(
-            windows, parents[0].scores, lesson.settings.student, training.seed, lesson.progress
-        )
+        student = lesson.settings.student
+        windows = TaughtPrefixes(windows, lesson.items, parents[0].scores, student, training.seed, lesson.progress)
 
     width = choices.dimension if variant == "fp32" else lesson.settings.jpq.codebooks
+    lesson.progress("network: item factors", 0, 1)
     factors = item_factors(lesson.train, lesson.users, lesson.items, width, training.seed)
+    lesson.progress("network: item factors", 1, 1)
 
     def make_network() -> Sasrec:
         table = _item_table(variant, factors, lesson, choices.dimension)

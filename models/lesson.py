@@ -57,7 +57,8 @@ def first_lesson(
     """
     questions = validation_questions(split)
     items, users, has_clock = split.catalog_size, len(split.user_ids), _has_clock(split)
-    validation = Validation(questions.histories, questions.next_items(), items, settings.training.max_history)
+    max_history, groups = settings.training.max_history, questions.groups
+    validation = Validation(questions.histories, questions.next_items(), items, max_history, groups)
     earlier = earlier_part(split)
     half_life = choose_half_life(
         earlier, items, settings.popularity.half_lives_days, has_clock, validation, progress

@@ -15,7 +15,7 @@ from torch.utils import deterministic
 
 from contracts import durable, machine
 from contracts.faults import Fault
-from contracts.progress import Progress
+from contracts.progress import Progress, silent
 from contracts.sections import Sasrec as Choices
 from models.item_tables import CodedTable, FullTable
 from models.lesson import Lesson
@@ -85,7 +85,11 @@ def train_network(
 
 
 def mix_in_best_share(
-    network: Sasrec, popularity: np.ndarray, shares: tuple[float, ...], validation: Validation
+    network: Sasrec,
+    popularity: np.ndarray,
+    shares: tuple[float, ...],
+    validation: Validation,
+    progress: Progress = silent,
 ) -> float:
     """Mix in the popular list (float32 [items]) by the share with the best NDCG@10 on the validation part, and
     return it. Of equals, the first."""
@@ -93,6 +97,7 @@ def mix_in_best_share(
     for share in shares:
         network.mix_in_popularity(popularity, share)
         ndcg.append(validation.ndcg_at_10(network.scores))
+        progress("network: shares of popularity", len(ndcg), len(shares))
     best = shares[int(np.argmax(ndcg))]
     network.mix_in_popularity(popularity, best)
     return best

@@ -28,6 +28,7 @@ def sweep(
 
     chosen = {name: values[len(values) // 2] for name, values in options.items()}
     tries = [(name, value) for name in options for value in options[name]] * _SWEEPS
+    progress(task, 0, len(tries))
     for number, (name, value) in enumerate(tries, start=1):
         other = chosen | {name: value}
         if score_once(other) > score_once(chosen):

@@ -9,7 +9,7 @@ from contracts.progress import Progress
 from contracts.sections import Student
 from models.sasrec_batches import Batch, TrainingWindows
 
-_AT_ONCE = 256
+_AT_ONCE, _SCORES_AT_ONCE = 256, 1 << 24
 _BATCHES_SORTED_TOGETHER = 50
 
 
@@ -17,12 +17,14 @@ class TaughtPrefixes:
     """Up to `choices.prefixes` beginnings of histories in train, drawn once, and what the teacher says of each.
 
     A prefix ends where a basket ends and another follows. Its next item counts `1 - choices.taught`; the
-    teacher's `choices.guesses` best items share the rest by their softmax at `choices.temperature`.
+    teacher's `choices.guesses` best items share the rest by their softmax at `choices.temperature`; all of them
+    where the catalog holds no more.
     """
 
     def __init__(
         self,
         windows: TrainingWindows,
+        items: int,
         teacher_scores: Callable[[np.ndarray], np.ndarray],
         choices: Student,
         seed: int,
@@ -38,14 +40,15 @@ class TaughtPrefixes:
         inside = rows >= starts[:, None]
         self.histories = np.where(inside, windows.items[np.maximum(rows, 0)], PADDING).astype(np.int32)
         self.lengths = ends - starts
-        self.items = np.empty((len(ends), 1 + choices.guesses), dtype=np.int64)
+        count, at_once = min(choices.guesses, items), max(1, min(_AT_ONCE, _SCORES_AT_ONCE // items))
+        self.items = np.empty((len(ends), 1 + count), dtype=np.int64)
         self.weights = np.empty(self.items.shape, dtype=np.float32)
         self.items[:, 0], self.weights[:, 0] = targets, 1 - choices.taught
-        for first in range(0, len(ends), _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
-            guesses, shares = _best(teacher_scores(self.histories[some]), choices)
+        for first in range(0, len(ends), at_once):
+            some = slice(first, first + at_once)
+            guesses, shares = _best(teacher_scores(self.histories[some]), count, choices.temperature)
             self.items[some, 1:], self.weights[some, 1:] = guesses, choices.taught * shares
-            progress("student: listening to the teacher", min(first + _AT_ONCE, len(ends)), len(ends))
+            progress("student: listening to the teacher", min(first + at_once, len(ends)), len(ends))
 
     @property
     def count(self) -> int:
@@ -75,10 +78,10 @@ class TaughtPrefixes:
         )
 
 
-def _best(scores: np.ndarray, choices: Student) -> tuple[np.ndarray, np.ndarray]:
-    """The teacher's best items int64 [batch, guesses] and their shares, which add up to 1."""
-    best = np.argpartition(-scores, choices.guesses, axis=1)[:, : choices.guesses]
+def _best(scores: np.ndarray, count: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """The teacher's `count` best items int64 [batch, count] and their shares, which add up to 1."""
+    best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
     best = np.sort(best, axis=1)
-    logits = np.take_along_axis(scores, best, axis=1) / choices.temperature
+    logits = np.take_along_axis(scores, best, axis=1) / temperature
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return best, shares / shares.sum(axis=1, keepdims=True)

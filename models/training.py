@@ -10,15 +10,16 @@ import msgspec
 import numpy as np
 from safetensors.numpy import save
 
-from contracts import durable
+from contracts import durable, machine
 from contracts.faults import UsageFault
 from contracts.progress import Progress, silent
 from contracts.revision import LEARNING, code_revision
 from contracts.sections import Settings
 from models.ease import ease_refusal
+from models.item_tables import jpq_refusal
 from models.ladder import PARENTS, TRAININGS, Model
 from models.learning import learn, learn_again
-from models.lesson import first_lesson, second_lesson, with_history_of, with_max_history
+from models.lesson import first_lesson, second_lesson, with_history_of
 from models.refitting import REFIT_PARTS, whole_split
 from models.runs import CHECKPOINT, MODEL, RUN, SCHEMA_VERSION, Run, RunDescription, open_run
 from models.split import Split
@@ -27,6 +28,8 @@ _LIBRARIES = ("implicit", "numpy", "polars", "scipy", "torch")
 _HALF_LIFE = "half-life-days"
 _SECTIONS = {"sasrec:jpq": ("sasrec", "jpq"), "student": ("sasrec", "student")}
 """Sections that decide what a training makes, where they are others than its own name."""
+
+_NETWORKS = ("sasrec", "sasrec:jpq", "student")
 
 
 def train(split: Split, name: str, settings: Settings, progress: Progress = silent) -> Run:
@@ -48,7 +51,9 @@ def train(split: Split, name: str, settings: Settings, progress: Progress = sile
     def learn_it(run: Run) -> tuple[RunDescription, np.ndarray, Model]:
         lesson, tuning, half_life = first_lesson(split, settings, run.folder / CHECKPOINT, progress)
         learnt = learn(description.rung, description.variant, lesson, tuning, [p.model() for p in parents])
+        progress(f"{name}: repeat policy", 0, 1)
         best, policies = tuning.validation.best_policy(learnt.model.scores)
+        progress(f"{name}: repeat policy", 1, 1)
         finished = msgspec.structs.replace(
             description,
             chosen={_HALF_LIFE: half_life} | learnt.chosen,
@@ -63,21 +68,31 @@ def train(split: Split, name: str, settings: Settings, progress: Progress = sile
 
 
 def refusal(split: Split, name: str, settings: Settings) -> str | None:
-    """Why this log cannot have this training, or None where it can."""
-    return ease_refusal(split.catalog_size, settings.ease) if name == "ease" else None
+    """Why this log cannot have this training by these settings, or None where it can."""
+    if name == "ease":
+        return ease_refusal(split.catalog_size, settings.ease)
+    if name == "sasrec:jpq":
+        return jpq_refusal(settings.sasrec.dimension, settings.jpq.codebooks)
+    return None
 
 
 def refit(run: Run, split: Split, settings: Settings, progress: Progress = silent) -> Run:
     """Train `run` again, with the choices it made, on the parts of its split that `[training] refit` names.
 
-    `split` is the one it learned from. Its figures stay those of `run`, as `refit_of` says. With
-    `refit = "none"` it is `run` itself.
+    `split` is the one it learned from; `UsageFault` is raised for another. The settings that decide what comes
+    out are those of `run`; `settings` says where runs lie and what `refit` is. Its figures stay those of `run`,
+    as `refit_of` says. With `refit = "none"` it is `run` itself.
     """
     if settings.training.refit == "none":
         return run
     first = run.description
+    if split.description.sha256 != first.split_sha256:
+        raise UsageFault(
+            f"{run.folder} learned from the split {first.split_sha256[:12]}, but {split.folder} holds "
+            f"{split.description.sha256[:12]}. Make that split again, or train on this one first."
+        )
     parts = REFIT_PARTS[settings.training.refit]
-    settings = with_max_history(settings, first.settings["max-history"])
+    settings = _settings_of(first, settings)
     of_parents = [open_run(run.folder.parent / name) for name in first.parents]
     parents = [refit(parent, split, settings, progress) for parent in of_parents]
     identity = _identity(first.name, first.split_sha256, first.settings, first.seed, parents, parts, first.key)
@@ -98,6 +113,23 @@ def refit(run: Run, split: Split, settings: Settings, progress: Progress = silen
         return description, lesson.popularity, model
 
     return _once(settings, description, learn_it)
+
+
+def _settings_of(run: RunDescription, settings: Settings) -> Settings:
+    """`settings` with all that decided what came out of the run as it was then: the file may say something else
+    by now, and what a search found never stood there. Raises `UsageFault` where this code has other settings."""
+    fields = [field for field in msgspec.structs.fields(Settings) if field.encode_name in run.settings]
+    try:
+        sections = {field.name: msgspec.convert(run.settings[field.encode_name], field.type) for field in fields}
+    except msgspec.ValidationError as error:
+        raise UsageFault(
+            f"the run {run.folder_name} was made by settings that this code does not know: {error}. "
+            f"Run `flyweight train --rung {run.name}` again."
+        ) from error
+    own = {"max_history": run.settings["max-history"], "seed": run.seed}
+    own |= {"threads": run.settings["threads"]} if "threads" in run.settings else {}
+    training = msgspec.structs.replace(settings.training, **own)
+    return msgspec.structs.replace(settings, training=training, **sections)
 
 
 def _once(settings: Settings, description: RunDescription, learn_it) -> Run:
@@ -122,6 +154,8 @@ def _describe(split: Split, name: str, settings: Settings, parents: Sequence[Run
     decisive = {"max-history": settings.training.max_history, "popularity": settings.popularity}
     for section in _SECTIONS.get(name, (rung,)):
         decisive[section] = getattr(settings, section.replace("-", "_"))
+    if name in _NETWORKS:  # more threads add up in another order: other last digits
+        decisive["threads"] = settings.training.threads or machine.cores()
     chosen_settings = msgspec.to_builtins(decisive)
     seed, parts = settings.training.seed, ["train"]
     key = _identity(name, split.description.sha256, chosen_settings, seed, parents, parts, "")

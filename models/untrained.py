@@ -20,6 +20,7 @@ from models.sasrec_training import new_sasrec
 from models.vmis_knn import VmisKnn
 
 _SMALL = float(np.float32(1e-6))
+_POPULAR_SHARE = 0.3
 
 
 def untrained(name: str, items: int, settings: Settings, seed: int) -> Model | MeanOfItems:
@@ -82,8 +83,10 @@ def _sasrec_jpq(items: int, settings: Settings, seed: int) -> Sasrec:
 def _network(make_table, items: int, settings: Settings, choices: Choices, seed: int) -> Sasrec:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        table = make_table(items, choices.dimension)
-        return new_sasrec(table, items, settings.training.max_history, choices).eval()
+        network = new_sasrec(make_table(items, choices.dimension), items, settings.training.max_history, choices)
+        torch.nn.init.normal_(network.item_bias)  # zeros would be left out of the graph
+    network.mix_in_popularity(_popular(items), _POPULAR_SHARE)
+    return network.eval()
 
 
 def _blend(items: int, settings: Settings, seed: int) -> Blend:

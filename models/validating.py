@@ -24,11 +24,17 @@ class Validation:
 
     `histories` are item codes, newest last; `targets` are item codes. A code from `items` on is outside the
     catalog: dropped from a history, a miss as a target. Of more than 10,000 questions, that many are drawn,
-    always the same ones.
+    always the same ones. `groups` are the units that intervals resample, as in `Questions`; without them each
+    question is its own.
     """
 
     def __init__(
-        self, histories: Sequence[np.ndarray], targets: Sequence[int], items: int, max_history: int
+        self,
+        histories: Sequence[np.ndarray],
+        targets: Sequence[int],
+        items: int,
+        max_history: int,
+        groups: np.ndarray | None = None,
     ) -> None:
         chosen = np.arange(len(histories))
         if len(chosen) > _AT_MOST:
@@ -38,6 +44,7 @@ class Validation:
         self.items = items
         self.encoded = encode_histories(known, max_history)
         self.targets = np.asarray(targets, dtype=np.int64)[chosen]
+        self._groups = (np.arange(len(histories)) if groups is None else groups)[chosen]
         self._seen = _Seen(known, self.targets)
 
     def __len__(self) -> int:
@@ -57,10 +64,10 @@ class Validation:
         with 95 % confidence, question by question.
         """
         gains = self._gains_by_policy(scores_of)
+        groups = self._groups if len(self) else np.zeros(1, dtype=np.int64)
         figures = {policy: float(own.mean()) for policy, own in gains.items()}
         better = ["mask"]
         for policy in REPEAT_POLICIES:
-            groups = np.arange(gains[policy].size)
             _, low, _ = paired_difference(gains[policy], gains["mask"], groups, _RESAMPLES, seed=0)
             better += [policy] if low > 0 else []
         return max(better, key=figures.__getitem__), figures

@@ -5,8 +5,11 @@ import pytest
 
 from contracts.artifact import open_artifact
 from contracts.faults import UsageFault
+from export import exporting
 from export.candidates import choose_candidates, measured_candidates, split_of
 from export.exporting import export_run, export_untrained
+from export.parity import Tolerance
+from models.runs import newest_run
 from models.split import split_log
 from models.training import train
 
@@ -45,6 +48,34 @@ def test_of_two_with_one_name_the_newest_competes(exported, tmp_path):
     chosen = {a.name: a for a in choose_candidates(settings.paths.artifacts, ())}
     assert chosen["popularity:fp32"].path.name == newest.artifact
     assert len(chosen) == 3
+
+
+def test_an_artifact_whose_variant_failed_since_competes_no_more(exported, tmp_path, monkeypatch):
+    settings = exported.copy(tmp_path / "copy").settings
+    artifacts = settings.paths.artifacts
+    run = newest_run(settings.paths.runs, "sasrec")
+    export_run(run, settings, variants=["fp32", "fp16"])
+    assert "sasrec:fp16" in names(choose_candidates(artifacts, ()))
+    monkeypatch.setattr(exporting, "TOLERANCES", {"fp16": Tolerance(1.0, 0.0)})
+    (failed,) = export_run(run, settings, variants=["fp16"])
+    assert failed.status == "failed"
+    assert names(choose_candidates(artifacts, ())) == ["item-to-item:fp32", "popularity:fp32", "sasrec:fp32"]
+    monkeypatch.undo()
+    export_run(run, settings, variants=["fp16"])
+    assert "sasrec:fp16" in names(choose_candidates(artifacts, ()))
+
+
+def test_an_artifact_of_an_earlier_run_does_not_stand_in_for_one_that_failed(exported, tmp_path, monkeypatch):
+    copy = exported.copy(tmp_path / "copy")
+    settings = with_seed(copy.settings, 5)
+    export_run(newest_run(settings.paths.runs, "item-to-item"), settings, variants=["fp16"])
+    monkeypatch.setattr(exporting, "TOLERANCES", {"fp16": Tolerance(1.0, 0.0)})
+    export_run(train(split_log(copy.log, settings), "item-to-item", settings), settings, variants=["fp32", "fp16"])
+    assert names(choose_candidates(settings.paths.artifacts, ())) == [
+        "item-to-item:fp32",
+        "popularity:fp32",
+        "sasrec:fp32",
+    ]
 
 
 def test_another_split_competes_apart(exported, tmp_path):

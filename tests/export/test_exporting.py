@@ -103,6 +103,15 @@ def test_another_split_in_the_place_of_the_trained_one_is_refused(world, tmp_pat
         export_run(run, copy.settings)
 
 
+def test_a_log_in_which_nobody_of_validation_was_there_before_is_exported_all_the_same(world, tmp_path):
+    copy = world.copy(tmp_path / "copy")
+    rows = [f"u{row % 100 if row < 800 else row},i{row * row % 31},{row}" for row in range(1000)]
+    (copy.log / "interactions.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]))
+    split = make_split(copy.log, tmp_path / "cut", copy.settings)
+    assert not set(split.validation.users) & set(split.train.users)
+    fp32_of(train(split, "item-to-item", copy.settings), copy.settings)
+
+
 @pytest.mark.parametrize("rung", ["item-to-item", "mean"])
 def test_untrained_weights_answer_and_leave_the_item_numbers_alone(rung, elsewhere):
     artifact = export_untrained(rung, 50, elsewhere)

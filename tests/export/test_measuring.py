@@ -1,5 +1,6 @@
 """Figures stand beside the artifact, belong to one artifact on one machine, and are measured once."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -121,3 +122,29 @@ def test_an_artifact_that_fails_its_own_probes_is_not_measured(exported, split, 
     artifact.probes[0].items.reverse()
     with pytest.raises(ArtifactFault, match="answers its probe 0"):
         measure([artifact], split, copy.settings)
+
+
+def test_another_runtime_measures_again(chosen, measured, monkeypatch):
+    split = split_of(chosen[0], measured.settings.paths.runs)
+    before = measuring._run_key(chosen, split, measured.settings)
+    monkeypatch.setattr(measuring, "version", lambda library: "0.0")
+    assert measuring._run_key(chosen, split, measured.settings) != before
+
+
+@pytest.mark.parametrize(
+    ("variant", "run", "expected"),
+    [
+        ("fp16", "b", 1),
+        ("fp16", "a", 0),
+        ("fp16", "c", None),  # the fp32 of another run is another model
+        ("jpq", "c", 1),  # learned on its own: held against the rung's
+        ("fp32", "b", None),
+    ],
+)
+def test_a_compressed_artifact_is_held_against_the_fp32_it_was_made_from(variant, run, expected, chosen):
+    def of(variant, run):
+        manifest = msgspec.structs.replace(chosen[0].manifest, rung="sasrec", variant=variant, run=run)
+        return dataclasses.replace(chosen[0], manifest=manifest)
+
+    together = [of("fp32", "a"), of("fp32", "b"), chosen[0]]
+    assert measuring._uncompressed_of(of(variant, run), together) == expected

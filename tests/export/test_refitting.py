@@ -1,9 +1,11 @@
 """After the decision the winner learns from more of the log, and is checked again before the pointer moves."""
 
+import shutil
+
 import msgspec
 import pytest
 
-from contracts.faults import UsageFault, VerdictIsNo
+from contracts.faults import RunNotValid, UsageFault, VerdictIsNo
 from contracts.pointer import find_artifact
 from contracts.sections import Settings
 from export.candidates import choose_candidates
@@ -59,7 +61,14 @@ def test_equal_refits_are_the_same_artifact(copy):
 
 def test_without_a_refit_the_winner_itself_ships(copy):
     winner = copy.artifact("item-to-item")
+    shutil.rmtree(copy.settings.paths.runs)  # not needed then
     assert refit_winner(winner, asking_for(copy, refit="none")) == (winner, "")
+
+
+def test_refit_whose_split_is_gone_is_refused_with_the_way_out(copy):
+    shutil.rmtree(copy.settings.paths.runs / "splits")
+    with pytest.raises(UsageFault, match=r"cannot be trained again: .*refit = \"none\""):
+        refit_winner(copy.artifact("item-to-item"), asking_for(copy))
 
 
 def test_refit_that_misses_a_limit_is_refused(copy):
@@ -72,6 +81,12 @@ def test_refit_that_misses_a_limit_is_refused(copy):
         VerdictIsNo, match=r"trained again it misses `size_mb <= .*Nothing was promoted.*refit = \"none\""
     ):
         refit_winner(winner, asking_for(copy, threshold=(limit,)))
+
+
+@pytest.mark.parametrize("limit", ["p99_ms <= 0.000001", "throughput >= 1000000000"])
+def test_refit_is_not_blamed_for_a_limit_that_the_winner_timed_beside_it_misses_too(limit, copy):
+    with pytest.raises(RunNotValid, match=f"it misses `{limit}` itself.*busier.*Nothing was promoted.*again"):
+        refit_winner(copy.artifact("popularity"), asking_for(copy, threshold=(limit,)))
 
 
 def test_refit_competes_with_nobody_and_is_not_measured(copy):

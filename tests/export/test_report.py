@@ -184,8 +184,28 @@ def test_a_pointer_that_left_the_winner_is_named(tmp_path):
     serving, left = (
         page_of(report_of(tmp_path, decision=decision, serving=artifact)) for artifact in (winner, other)
     )
-    assert "What serves now is another one" not in serving
-    assert "What serves now is another one: popularity-fp32-0123." in left
+    assert "<h1>item-to-item:fp16 ships</h1>" in serving
+    assert "not in force" not in serving
+    assert "<h1>popularity:fp32 serves</h1>" in left
+    assert "for item-to-item:fp16, is not in force: popularity-fp32-0123 serves" in left
+    assert "won" in Outline(left).row_of("item-to-item:fp16")[2]
+    gone = page_of(report_of(tmp_path, decision=decision, serving=None))
+    assert "<h1>Nothing serves</h1>" in gone
+
+
+def test_a_decision_for_nobody_names_what_serves_on(tmp_path):
+    report = report_of(tmp_path)
+    decision = replace(report.decision, winner=None, version=None, reason="planted")
+    page = page_of(report_of(tmp_path, decision=decision, serving=report.baseline.artifact))
+    assert "<h1>Nothing new ships</h1>" in page
+    assert "What was promoted before serves on: popularity-fp32-0123." in page
+
+
+def test_a_winner_compressed_in_training_is_made_again_by_its_full_name(tmp_path):
+    figures = {"popularity:fp32": FIGURES["popularity:fp32"], "sasrec:jpq": FIGURES["sasrec:fp32"]}
+    page = page_of(report_of(tmp_path, figures))
+    assert "flyweight train --interactions LOG --rung sasrec:jpq --seed 1" in page
+    assert "flyweight export --rung sasrec:jpq" in page
 
 
 def test_a_refit_that_serves_is_told_in_the_card_of_the_winner(tmp_path):
@@ -196,7 +216,7 @@ def test_a_refit_that_serves_is_told_in_the_card_of_the_winner(tmp_path):
     refit = Artifact(winner.path, manifest, "refitted")
     decision = replace(report.decision, promoted="refitted")
     page = page_of(report_of(tmp_path, decision=decision, serving=refit))
-    assert "What serves now is another one" not in page
+    assert "not in force" not in page
     assert "<code>refitted</code>, trained again on train and validation" in page
     assert "trained again" not in page_of(report_of(tmp_path, serving=winner))
 

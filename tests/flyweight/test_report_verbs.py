@@ -14,7 +14,7 @@ def ready(measured, tmp_path):
 def test_report_before_promote_says_that_nothing_is_decided(ready, call):
     ended = call(ready, "report")
     assert ended.exit_code == 0
-    assert "no decision yet" in ended.stdout
+    assert "No decision yet" in ended.stdout
     assert ended.result["winner"] is None
     page = (ready.settings.paths.reports / "report.html").read_text()
     assert "No decision yet: flyweight promote" in page

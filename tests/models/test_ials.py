@@ -1,3 +1,4 @@
+import inspect
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from contracts.sections import Ials as Choices
+from models import ials
 from models.ials import Ials, choose_settings, fit_ials
 from models.validating import Validation
 
@@ -143,3 +145,14 @@ def test_search_finds_the_settings_that_know_the_tastes(log_of):
     )
     chosen = choose_settings(log_of(tastes(seed=1, has_taste=True)), USERS, POPULARITY, choices, validation)
     assert chosen == {"regularization": 1.0, "alpha": 10.0, "decay": 1.0, "popularity": 0.0}
+
+
+def test_machine_with_an_accelerator_learns_on_the_processor_all_the_same(monkeypatch):
+    """The library takes an accelerator where it finds one, and then gives other numbers in other types."""
+    theirs = ials.AlternatingLeastSquares
+    places = list(inspect.signature(theirs).parameters)
+    defaults = list(theirs.__defaults__)
+    defaults[places.index("use_gpu")] = True
+    monkeypatch.setattr(theirs, "__defaults__", tuple(defaults))
+    learner = ials._learner(Choices(), 1.0, seed=1, threads=1)
+    assert type(learner).__module__ == "implicit.cpu.als"

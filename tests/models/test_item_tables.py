@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from models.factors import item_factors
-from models.item_tables import FullTable, coded_table
+from models.item_tables import FullTable, coded_table, jpq_refusal
 
 FACTORS = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
 
@@ -60,3 +60,18 @@ def test_factors_are_the_same_twice(interactions_of):
 def test_log_without_pairs_has_factors_of_zero(interactions_of):
     log = interactions_of(*[(user, user % 5, user) for user in range(10)])
     assert not item_factors(log, 10, 5, 3, seed=0).any()
+
+
+def test_log_of_few_pairs_gives_the_same_factors_every_time(interactions_of):
+    """Fewer independent pairs than dimensions: the rest must not be filled by chance."""
+    rows = [(step % 9, (step * 37) % 90, step) for step in range(30)]
+    log = interactions_of(*rows)
+    factors = [item_factors(log, 9, 90, 64, seed=1) for _ in range(4)]
+    assert factors[0].any()
+    for other in factors[1:]:
+        np.testing.assert_array_equal(other, factors[0])
+
+
+def test_codebooks_that_do_not_divide_the_vector_are_refused_with_both_numbers():
+    assert jpq_refusal(64, 8) is None
+    assert "codebooks = 48; expected a divisor of [sasrec] dimension = 64" in jpq_refusal(64, 48)

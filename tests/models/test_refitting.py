@@ -1,10 +1,26 @@
 """The winner learns again, with the choices it made, from more of the log."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
 
-from contracts.sections import ItemToItem, Jpq, Paths, Popularity, Sasrec, Settings, Student, Training
+from contracts.faults import UsageFault
+from contracts.sections import (
+    Ease,
+    Ials,
+    ItemToItem,
+    Jpq,
+    Paths,
+    Popularity,
+    Sasrec,
+    Settings,
+    Split,
+    Student,
+    Training,
+    VmisKnn,
+)
 from models.ladder import TRAININGS
 from models.refitting import whole_split
 from models.runs import MODEL, find_runs
@@ -106,3 +122,70 @@ def test_refit_of_other_settings_is_another_run(tmp_path, split):
     other = msgspec.structs.replace(settings, sasrec=Sasrec(dimension=4, heads=1, epochs=1))
     one, two = (refit(train(split, "sasrec", s), split, s) for s in (settings, other))
     assert one.folder != two.folder
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_refit_goes_by_the_settings_of_the_run_whatever_the_file_says_by_now(tmp_path, split, name):
+    """As after a search: what it found stands in the run alone."""
+    settings = quick_settings(tmp_path / "one")
+    kept = refit(train(split, name, settings), split, settings)
+    moved = quick_settings(tmp_path / "two")
+    run = train(split, name, moved)
+    other = msgspec.structs.replace(
+        Settings(paths=moved.paths, sasrec=Sasrec(dimension=4, heads=1), jpq=Jpq(codebooks=4)),
+        training=Training(max_history=5, threads=2, seed=9),
+        ease=Ease(neighbours=1),
+        ials=Ials(factors=2, iterations=1),
+        vmis_knn=VmisKnn(newest=1, session_length=2),
+        student=Student(dimension=2, prefixes=10, guesses=1),
+    )
+    again = refit(run, split, other)
+    assert again.folder.name == kept.folder.name
+    assert (again.folder / MODEL).read_bytes() == (kept.folder / MODEL).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["sasrec", "student"])
+def test_interrupted_refit_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, split, name):
+    refits = []
+    for folder, moments in (("one", ()), ("two", ("network: epoch 3", "network: item factors"))):
+        settings = quick_settings(tmp_path / folder)
+        run = train(split, name, settings)
+        third = msgspec.structs.replace(run.description, chosen=run.description.chosen | {"epoch": 3})
+        run = replace(run, description=third)
+        for moment in moments:
+
+            def interrupt(task, done, total, moment=moment):
+                if task == moment:
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                refit(run, split, settings, interrupt)
+        refits.append(refit(run, split, settings))
+    assert refits[0].description.parts == ["train", "validation"]
+    assert (refits[0].folder / MODEL).read_bytes() == (refits[1].folder / MODEL).read_bytes()
+
+
+def test_refit_on_another_split_is_refused(tmp_path, split, write_csv_once):
+    settings = quick_settings(tmp_path / "runs")
+    cut = Settings(split=Split(holdout_percent=20.0))
+    other = make_split(write_csv_once, tmp_path / "other", cut)
+    with pytest.raises(UsageFault, match=r"learned from the split .* but .*other holds"):
+        refit(train(split, "popularity", settings), other, settings)
+
+
+def test_run_of_settings_that_are_no_more_is_refused_with_the_remedy(tmp_path, split):
+    settings = quick_settings(tmp_path)
+    run = train(split, "popularity", settings)
+    old = msgspec.structs.replace(run.description, settings=run.description.settings | {"popularity": {"gone": 1}})
+    with pytest.raises(UsageFault, match=r"`gone`.*train --rung popularity"):
+        refit(replace(run, description=old), split, settings)
+
+
+def test_whole_split_of_leave_one_out_is_in_the_order_of_time(tmp_path, sample_folder):
+    """The newest sessions are those that happened last, not those of the users that were held out."""
+    settings = Settings(split=Split(protocol="leave-one-out"))
+    split = make_split(sample_folder, tmp_path / "cut", settings)
+    assert split.validation.times.min() < split.train.times.max()
+    whole = whole_split(split, ["train", "validation", "holdout"])
+    assert (np.diff(whole.train.times) >= 0).all()
+    assert len(whole.train) == len(split.train) + len(split.validation) + len(split.holdout())

@@ -61,3 +61,13 @@ def test_sampled_target_is_no_negative_of_its_own(drawn):
     only_the_target = torch.tensor([5, 5])
     loss = sampled_softmax_loss(**one, sampled=only_the_target, log_expected=torch.zeros(2))
     assert loss.item() == 0.0
+
+
+def test_batch_in_which_nothing_asks_costs_nothing():
+    """The middle of a large basket fills a whole window."""
+    table = torch.randn(6, 4, requires_grad=True)
+    none = torch.zeros(0, dtype=torch.long)
+    nobody = torch.zeros(0, 4), table, none, none, torch.zeros(0)
+    for loss in (softmax_loss(*nobody), sampled_softmax_loss(*nobody, torch.tensor([1, 2]), torch.zeros(2))):
+        loss.backward()
+        assert loss.item() == 0.0 and not table.grad.any()

@@ -26,3 +26,9 @@ def test_progress_reaches_its_end():
     seen = []
     sweep({"a": (1, 2)}, lambda c: 0.0, "a task", lambda *said: seen.append(said))
     assert seen[-1] == ("a task", 4, 4)
+
+
+def test_progress_speaks_before_the_first_choice_is_scored():
+    seen = []
+    sweep({"a": (1, 2)}, lambda c: float(len(seen)), "a task", lambda *said: seen.append(said))
+    assert seen[0] == ("a task", 0, 4)

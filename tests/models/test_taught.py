@@ -9,7 +9,11 @@ CHOICES = Student(prefixes=1000, guesses=2, taught=0.6, temperature=1.0)
 
 def lessons(log, users, scores, choices=CHOICES, max_history=3):
     windows = TrainingWindows(log, users, max_history)
-    return TaughtPrefixes(windows, lambda h: np.tile(scores, (len(h), 1)), choices, 0, lambda *said: None)
+
+    def teacher(histories):
+        return np.tile(scores, (len(histories), 1))
+
+    return TaughtPrefixes(windows, len(scores), teacher, choices, 0, lambda *said: None)
 
 
 def test_every_beginning_of_a_history_asks_what_came_next(interactions_of):
@@ -55,3 +59,10 @@ def test_basket_is_one_question(interactions_of):
     log = interactions_of((0, 4, 1, 0), (0, 2, 1, 0), (0, 1, 3, 1), (0, 3, 3, 1))
     taught = lessons(log, 1, np.zeros(5, np.float32))
     assert taught.histories.tolist() == [[-1, 4, 2]] and taught.items[:, 0].tolist() == [1]
+
+
+def test_teacher_of_a_small_catalog_guesses_all_of_it(interactions_of):
+    choices = Student(guesses=50, taught=0.6)
+    taught = lessons(interactions_of((0, 4, 1), (0, 2, 2)), 1, np.zeros(5, np.float32), choices)
+    assert taught.items[0].tolist() == [2, 0, 1, 2, 3, 4]
+    np.testing.assert_allclose(taught.weights[0], [0.4] + [0.6 / 5] * 5, rtol=1e-6)

@@ -102,6 +102,63 @@ def test_interrupted_training_ends_with_the_numbers_of_an_uninterrupted_one(
     assert (resumed.folder / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
 
 
+@pytest.mark.parametrize("name", ["sasrec:jpq", "blend", "student"])
+def test_training_interrupted_anywhere_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, split, name):
+    """Three times: in the network that it is, or is made of, and in the last step of all."""
+    whole = train(split, name, quick_settings(tmp_path / "whole"))
+    settings = quick_settings(tmp_path / "parts")
+    for moment in ("network: epoch 2", "network: epoch 3", f"{name}: repeat policy"):
+
+        def interrupt(task, done, total, moment=moment):
+            if task == moment:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(split, name, settings, interrupt)
+    resumed = train(split, name, settings)
+    assert resumed.description == whole.description
+    assert (resumed.folder / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_every_step_tells_its_end(tmp_path, split, name):
+    last = {}
+    train(split, name, quick_settings(tmp_path), lambda task, done, total: last.update({task: (done, total)}))
+    assert f"{name}: repeat policy" in last
+    assert {task for task, (done, total) in last.items() if done != total} == set()
+
+
+def test_threads_make_another_network_and_no_other_counting_model(tmp_path, split):
+    settings = quick_settings(tmp_path)
+    other = msgspec.structs.replace(settings, training=Training(max_history=10, threads=2))
+    one, two = train(split, "sasrec", settings), train(split, "sasrec", other)
+    assert (one.description.settings["threads"], two.description.settings["threads"]) == (1, 2)
+    assert one.folder != two.folder
+    train(split, "ials", settings)
+    assert train(split, "ials", other).reused
+
+
+def test_log_that_asks_nothing_of_validation_is_worth_nothing_in_every_epoch(tmp_path, write_csv):
+    """Nobody comes a second time but two, and those early."""
+    rows = [f"u{step},i{step % 12},{step * 86_400}" for step in range(60)] + ["u0,i3,60", "u1,i4,86460"]
+    split = make_split(write_csv(rows), tmp_path / "cut", Settings())
+    described = train(split, "sasrec", quick_settings(tmp_path, epochs=6, patience=3)).description
+    assert described.epochs == [0.0] * 4 and described.chosen["epoch"] == 1
+
+
+def test_student_of_a_small_catalog_learns(tmp_path, split):
+    settings = msgspec.structs.replace(
+        quick_settings(tmp_path), student=Student(dimension=4, prefixes=300, guesses=500)
+    )
+    assert train(split, "student", settings).description.validation["NDCG@10"] > 0
+
+
+def test_codebooks_that_do_not_divide_the_dimension_are_refused(tmp_path, split):
+    settings = msgspec.structs.replace(quick_settings(tmp_path), jpq=Jpq(codebooks=3))
+    with pytest.raises(UsageFault, match=r"codebooks = 3; expected a divisor of \[sasrec\] dimension = 8"):
+        train(split, "sasrec:jpq", settings)
+
+
 def test_training_stops_when_the_validation_part_has_not_improved_for_so_long(tmp_path, split):
     run = train(
         split, "sasrec", quick_settings(tmp_path, epochs=60, patience=2, learning_rate=0.03, popularity=(0.0,))

@@ -97,3 +97,13 @@ def test_many_questions_are_thinned_to_the_same_ten_thousand():
     first, second = (Validation(histories, range(10_050), 20_000, 2) for _ in range(2))
     assert len(first) == 10_000
     np.testing.assert_array_equal(first.targets, second.targets)
+
+
+def test_questions_of_one_visit_are_no_evidence_apart_from_each_other():
+    """Keeping what was seen helps in every question of two visits of twelve, and in no other."""
+    histories, targets = [np.array([0])] * 60, ([0] * 5 + [1] * 25) * 2
+    visits = np.repeat(np.arange(12), 5)
+    apart = Validation(histories, targets, items=3, max_history=3)
+    together = Validation(histories, targets, items=3, max_history=3, groups=visits)
+    assert apart.best_policy(scores_always(2, 3, 1))[0] != "mask"
+    assert together.best_policy(scores_always(2, 3, 1))[0] == "mask"

@@ -31,6 +31,13 @@ def test_without_popularitys_quality_nobody_is_above_it(popularity, plant, verdi
     assert "Nobody comes near: each lacks a figure" in decision.reason
 
 
+def test_a_bound_of_nothing_is_not_told_as_a_missing_figure_alone(popularity):
+    decision = decide([popularity], Promotion(threshold=("p99_ms <= 0",)))
+    assert "misses `p99_ms <= 0`" in decision.reason
+    assert "or misses a bound of 0" in decision.reason
+    assert "relax [promotion]" in decision.reason
+
+
 def test_without_an_interval_over_popularity_there_is_no_improvement(popularity, plant, verdict_of):
     decision = decide([popularity, plant("sasrec:fp32", 0.1, 0.001, gain=(math.nan, math.nan))], RULE)
     assert decision.winner == "popularity:fp32"

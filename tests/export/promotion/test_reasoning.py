@@ -4,6 +4,7 @@ import msgspec
 
 from contracts.sections import Promotion
 from export.decision import decide
+from export.evaluation import Estimate
 from export.measuring import Candidate
 from export.variants import Attempt
 
@@ -179,3 +180,16 @@ def test_a_decision_holds_all_it_rests_on(popularity, plant):
     assert written["rule"]["threshold"] == ["p99_ms <= 5"]
     assert (written["machine"]["name"], written["run"]) == ("m", "run")
     assert [verdict["name"] for verdict in written["verdicts"]] == ["popularity:fp32", "sasrec:fp32"]
+
+
+def test_what_repeats_bring_is_told_where_they_are_not_masked(popularity, plant):
+    def under(policy, gain):
+        winner = plant("item-to-item:fp32", 0.1)
+        quality = msgspec.structs.replace(winner.measured.quality, seen=policy)
+        return Candidate(
+            winner.artifact, msgspec.structs.replace(winner.measured, quality=quality, policy_gain=gain)
+        )
+
+    bought_again = decide([popularity, under("first", Estimate(0.08, 0.07, 0.09))], RULE).reason
+    assert "It puts what a user has seen already in front: that alone brings +0.0800" in bought_again
+    assert "seen already" not in decide([popularity, under("mask", None)], RULE).reason
