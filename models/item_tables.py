@@ -3,8 +3,12 @@
 Both have `items + 1` rows; the last stands for PADDING.
 """
 
+import warnings
+
 import numpy as np
 import torch
+from scipy.cluster.vq import kmeans2
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,6 +17,12 @@ _SPREAD = 0.02
 
 _NOISE = 0.1
 """Part of it that stays random where vectors start from factors: no two items start as the same."""
+
+_SPARE = 16
+"""One centroid in so many is for items that the factorisation knows nothing of."""
+
+_ROUNDS = 15
+"""Of k-means."""
 
 
 class FullTable(nn.Embedding):
@@ -61,20 +71,39 @@ class CodedTable(nn.Module):
         return functional.linear(states, self.rows(), bias)
 
 
-def coded_table(factors: np.ndarray, dimension: int, centroids: int, seed: int) -> CodedTable:
-    """Codes from item factors float32 [items, codebooks]: each column is cut into `centroids` bins of equal
-    size, so that neighbours in the factorisation share centroids. Centroids start at random.
+def coded_table(factors: np.ndarray, codebooks: int, centroids: int, seed: int) -> CodedTable:
+    """Codes from item factors float32 [items, d]: the factors are rotated at random, so that every part of them
+    carries as much, cut into `codebooks` parts, and each part is clustered by k-means. Centroids start at the
+    means of their clusters: the table starts near the factors, as an uncompressed one does.
 
-    `codebooks` must be a divisor of `dimension`, see `jpq_refusal`.
+    Items of which the factorisation knows nothing are spread over centroids of their own near zero, or they
+    would all share one vector. `codebooks` must be a divisor of d, see `jpq_refusal`.
     """
-    items, codebooks = factors.shape
-    count = min(centroids, items)
-    codes = np.zeros((items + 1, codebooks), dtype=np.uint8)
-    for place in range(codebooks):
-        order = np.argsort(factors[:, place], kind="stable")
-        codes[order, place] = np.arange(items) * count // items
+    items, dimension = factors.shape
     random = np.random.default_rng(seed)
-    return CodedTable(codes, random.normal(scale=_SPREAD, size=(codebooks, count, dimension // codebooks)))
+    rotation, _ = np.linalg.qr(random.standard_normal((dimension, dimension)))
+    with threadpool_limits(1, "blas"):  # more threads add up in another order: other last digits
+        rotated = (factors @ rotation.astype(np.float32)) * (_SPREAD / max(float(factors.std()), 1e-9))
+    known = np.flatnonzero(np.abs(factors).sum(axis=1))
+    unknown = np.setdiff1d(np.arange(items), known)
+    spare = max(1, centroids // _SPARE) if len(unknown) else 0
+    count = min(centroids - spare, len(known))
+    codes = np.zeros((items + 1, codebooks), dtype=np.uint8)
+    shape = (codebooks, count + spare, dimension // codebooks)
+    vectors = random.normal(scale=_NOISE * _SPREAD, size=shape).astype(np.float32)
+    for place in range(codebooks):
+        part = rotated[known, place * shape[2] : (place + 1) * shape[2]]
+        if count:
+            vectors[place, :count], codes[known, place] = _cluster(part, count, random)
+        codes[unknown, place] = count + random.permutation(len(unknown)) % max(spare, 1)
+    return CodedTable(codes, vectors)
+
+
+def _cluster(vectors: np.ndarray, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Means float32 [count, width] and the cluster of each of `vectors`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an empty cluster is a centroid that nobody uses
+        return kmeans2(vectors, count, iter=_ROUNDS, minit="points", rng=random)
 
 
 def jpq_refusal(dimension: int, codebooks: int) -> str | None:

@@ -114,19 +114,19 @@ def _train(
         student = lesson.settings.student
         windows = TaughtPrefixes(windows, lesson.items, parents[0].scores, student, training.seed, lesson.progress)
 
-    width = choices.dimension if variant == "fp32" else lesson.settings.jpq.codebooks
     lesson.progress("network: item factors", 0, 1)
-    factors = item_factors(lesson.train, lesson.users, lesson.items, width, training.seed)
+    factors = item_factors(lesson.train, lesson.users, lesson.items, choices.dimension, training.seed)
     lesson.progress("network: item factors", 1, 1)
 
     def make_network() -> Sasrec:
-        table = _item_table(variant, factors, lesson, choices.dimension)
+        table = _item_table(variant, factors, lesson)
         return new_sasrec(table, lesson.items, training.max_history, choices)
 
     return train_network(make_network, windows, lesson, choices, validation)
 
 
-def _item_table(variant: str, factors: np.ndarray, lesson: Lesson, dimension: int) -> FullTable | CodedTable:
+def _item_table(variant: str, factors: np.ndarray, lesson: Lesson) -> FullTable | CodedTable:
     if variant == "fp32":
-        return FullTable(lesson.items, dimension, factors)
-    return coded_table(factors, dimension, lesson.settings.jpq.centroids, lesson.settings.training.seed)
+        return FullTable(lesson.items, factors.shape[1], factors)
+    jpq = lesson.settings.jpq
+    return coded_table(factors, jpq.codebooks, jpq.centroids, lesson.settings.training.seed)

@@ -9,7 +9,7 @@ from contracts.sections import Sasrec as Choices
 from contracts.sections import Settings
 from models.blend import Blend
 from models.ials import Ials
-from models.item_tables import CodedTable, FullTable, coded_table
+from models.item_tables import CodedTable, FullTable
 from models.item_to_item import ItemToItem
 from models.ladder import Model
 from models.learning import network_choices
@@ -74,8 +74,9 @@ def _student(items: int, settings: Settings, seed: int) -> Sasrec:
 
 def _sasrec_jpq(items: int, settings: Settings, seed: int) -> Sasrec:
     def table(items: int, dimension: int) -> CodedTable:
-        factors = np.random.default_rng(seed).standard_normal((items, settings.jpq.codebooks), dtype=np.float32)
-        return coded_table(factors, dimension, settings.jpq.centroids, seed)
+        random, (codebooks, count) = np.random.default_rng(seed), (settings.jpq.codebooks, settings.jpq.centroids)
+        codes = random.integers(count, size=(items + 1, codebooks), dtype=np.uint8)
+        return CodedTable(codes, random.normal(scale=0.02, size=(codebooks, count, dimension // codebooks)))
 
     return _network(table, items, settings, network_choices("sasrec", settings), seed)
 

@@ -4,37 +4,58 @@ import torch
 from models.factors import item_factors
 from models.item_tables import FullTable, coded_table, jpq_refusal
 
-FACTORS = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
+FACTORS = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
 
 
-def test_items_near_each_other_in_the_factorisation_share_centroids():
-    codes = coded_table(FACTORS, 8, centroids=5, seed=0).codes.numpy()[:50]
-    for place in range(4):
-        order = np.argsort(FACTORS[:, place])
-        assert (np.diff(codes[order, place]) >= 0).all()
-        assert np.bincount(codes[:, place]).tolist() == [10] * 5
+def test_table_starts_near_the_factors_it_is_coded_from():
+    """Twelve groups of equal items, and as many centroids: nothing is lost but the scale and the rotation."""
+    groups = np.random.default_rng(1).standard_normal((12, 8)).astype(np.float32)
+    factors = np.repeat(groups, 5, axis=0)
+    rows = coded_table(factors, 4, centroids=40, seed=0).rows().detach().numpy()[:60]
+    likeness, expected = rows @ rows.T, factors @ factors.T
+    assert np.corrcoef(likeness.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def test_items_that_the_factorisation_does_not_know_are_told_apart():
+    factors = np.concatenate([FACTORS, np.zeros((60, 8), np.float32)])
+    table = coded_table(factors, 4, centroids=64, seed=0)
+    codes = table.codes.numpy()
+    assert not set(codes[:50, 0]) & set(codes[50:110, 0])
+    assert len(np.unique(codes[50:110], axis=0)) > 30
+    unknown, known = table.rows().detach()[50:110], table.rows().detach()[:50]
+    assert unknown.std() < 0.3 * known.std()
+
+
+def test_log_that_has_no_factors_at_all_gets_codes_too():
+    codes = coded_table(np.zeros((30, 8), np.float32), 4, centroids=64, seed=0).codes
+    assert len(np.unique(codes.numpy()[:30], axis=0)) > 10
+
+
+def test_codes_are_the_same_twice():
+    one, two = (coded_table(FACTORS, 4, centroids=5, seed=3) for _ in range(2))
+    assert torch.equal(one.codes, two.codes) and torch.equal(one.centroids, two.centroids)
 
 
 def test_vector_of_an_item_is_made_of_its_centroids():
-    table = coded_table(FACTORS, 8, centroids=5, seed=0)
+    table = coded_table(FACTORS, 4, centroids=5, seed=0)
     expected = torch.cat([table.centroids[place, table.codes[7, place]] for place in range(4)])
     torch.testing.assert_close(table(torch.tensor([7]))[0], expected)
     torch.testing.assert_close(table.rows()[7], expected)
 
 
 def test_scores_are_products_with_the_vectors_and_the_bias():
-    table, states = coded_table(FACTORS, 8, centroids=5, seed=0), torch.randn(3, 8)
+    table, states = coded_table(FACTORS, 4, centroids=5, seed=0), torch.randn(3, 8)
     bias = torch.randn(51)
     torch.testing.assert_close(table.scores(states, bias), states @ table.rows().T + bias)
 
 
 def test_table_of_fewer_items_than_centroids_gives_each_its_own():
-    codes = coded_table(FACTORS[:6], 8, centroids=256, seed=0).codes.numpy()[:6]
+    codes = coded_table(FACTORS[:6], 4, centroids=256, seed=0).codes.numpy()[:6]
     assert all(len(np.unique(codes[:, place])) == 6 for place in range(4))
 
 
 def test_both_tables_have_a_row_for_padding():
-    assert len(FullTable(50, 8).rows()) == len(coded_table(FACTORS, 8, 5, 0).rows()) == 51
+    assert len(FullTable(50, 8).rows()) == len(coded_table(FACTORS, 4, 5, 0).rows()) == 51
 
 
 def test_items_taken_together_are_near_in_the_factors(interactions_of):

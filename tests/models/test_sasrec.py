@@ -7,8 +7,8 @@ from models.sasrec import Sasrec
 
 
 def table_of(kind: str):
-    factors = np.random.default_rng(1).standard_normal((20, 2)).astype(np.float32)
-    return FullTable(20, 8) if kind == "full" else coded_table(factors, 8, centroids=5, seed=1)
+    factors = np.random.default_rng(1).standard_normal((20, 8)).astype(np.float32)
+    return FullTable(20, 8) if kind == "full" else coded_table(factors, 2, centroids=5, seed=1)
 
 
 @pytest.fixture(params=["full", "coded"])
