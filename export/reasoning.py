@@ -70,7 +70,7 @@ def _what_repeats_bring(winner: Candidate) -> str:
     if gain is None or policy not in _REPEATS:
         return ""
     by = f"{signed(gain.value)} ({interval_of(gain)})"
-    return f"It {_REPEATS[policy]}: that alone brings {by} over leaving it out."
+    return f"It {_REPEATS[policy]}: that alone brings {by} over leaving out all of it."
 
 
 def why_nothing_ships(judgement: Judgement) -> str:
