@@ -19,7 +19,8 @@ Name = Annotated[str, Meta(min_length=1)]
 PROMOTION_COSTS = ("latency", "size", "memory", "throughput")
 """What the cheapest can mean in [promotion] cost."""
 
-CONVERSIONS = ("fp32", "fp16", "int8-dynamic", "int8-static")
+FP32 = "fp32"
+CONVERSIONS = (FP32, "fp16", "int8-dynamic", "int8-static")
 """The variants that a trained run can be converted to."""
 
 

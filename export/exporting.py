@@ -16,15 +16,16 @@ from contracts.faults import UsageFault, VerdictIsNo
 from contracts.graph import graph_inputs, graph_outputs
 from contracts.progress import Progress, silent
 from contracts.revision import code_revision
-from contracts.sections import Settings
+from contracts.sections import FP32, Settings
 from export.graphs import graph_of
 from export.optimising import optimise
 from export.parity import TOLERANCES, Closeness, check_parity, compare
 from export.rewriting import CannotBeMade, narrow_integers, store_narrow, tables_of
 from export.sealing import Sealing
-from export.variants import FP32, Attempt, compress, record_attempts
+from export.variants import Attempt, compress, record_attempts
 from models.interactions import group_by_user
 from models.ladder import Model
+from models.lesson import with_max_history
 from models.questions import validation_questions
 from models.refitting import whole_split
 from models.runs import Run
@@ -32,7 +33,9 @@ from models.split import Split, open_split
 from models.untrained import untrained
 from service.predictor import OnnxPredictor
 
-LIBRARIES = ("numpy", "torch", "onnx", "onnxscript", "onnxruntime", "polars", "scipy", "msgspec")
+LIBRARIES = ("onnx", "onnxscript", "onnxruntime", "msgspec")
+"""What export adds to the libraries that the run learned with."""
+
 PARITY_HISTORIES = 256
 
 
@@ -54,7 +57,7 @@ def export_run(
     split = _split_of(run)
     catalog = _catalog_of(split, settings.paths.artifacts)
     histories, calibration = _real_histories(split)
-    settings = _as_trained(settings, run)
+    settings = with_max_history(settings, run.description.settings["max-history"])
     manifest = _manifest(run.description.rung, run.folder.name, len(catalog), settings, _training(run, split))
     manifest = replace(
         manifest,
@@ -86,12 +89,6 @@ def _split_of(run: Run) -> Split:
             "catalog is another one. Train again on what is there, or split the first log there again."
         )
     return whole_split(split, run.description.parts) if run.description.refit_of else split
-
-
-def _as_trained(settings: Settings, run: Run) -> Settings:
-    """The history length is the run's, whatever the settings say by now."""
-    training = replace(settings.training, max_history=run.description.settings["max-history"])
-    return replace(settings, training=training)
 
 
 def export_untrained(
@@ -232,5 +229,5 @@ def _training(run: Run, split: Split) -> Training:
         chosen=description.chosen,
         policies=description.policies,
         code_revision=code_revision(),
-        libraries={library: version(library) for library in LIBRARIES},
+        libraries=description.libraries | {library: version(library) for library in LIBRARIES},
     )

@@ -17,7 +17,7 @@ from contracts.faults import RunNotValid, UsageFault
 from contracts.machine import cores, cpu_model, machine_name
 from contracts.progress import Progress, silent
 from contracts.revision import EVERYTHING, code_revision
-from contracts.sections import CONVERSIONS, Settings
+from contracts.sections import CONVERSIONS, FP32, Settings
 from export.evaluation import Answers, Estimate, Evaluation, answer, codes_to_indices, evaluate
 from export.footprint import Footprint, footprint_of
 from export.latency import Latency, time_side_by_side
@@ -26,8 +26,7 @@ from models.questions import EVERY_PREFIX, Questions, cold_questions, holdout_qu
 from models.split import Split
 from service.predictor import OnnxPredictor
 
-BASELINE = "popularity:fp32"
-UNCOMPRESSED = "fp32"
+BASELINE = f"popularity:{FP32}"
 THREADS = 1
 
 
@@ -213,7 +212,7 @@ def _holdout_questions(split: Split) -> Questions:
 def _compare(
     artifacts: Sequence[Artifact], answers: Sequence[Answers], settings: Settings
 ) -> list[tuple[Comparison, Comparison, Comparison | None]]:
-    """Each against the baseline, against the best, and against its rung's fp32."""
+    """Each against the baseline, against the best, and against what it is a compressed form of."""
     metric, resamples = settings.promotion.metric, settings.measuring.resamples
     place_of = {artifact.name: i for i, artifact in enumerate(artifacts)}
     best = max(range(len(answers)), key=lambda i: answers[i].per_question[metric].mean())
@@ -233,8 +232,8 @@ def _compare(
 def _uncompressed_of(artifact: Artifact, artifacts: Sequence[Artifact]) -> int | None:
     """The place of what `artifact` is a compressed form of, the fp32 of its run; where compression was learned,
     in a run of its own, the fp32 of its rung. None where that is not there, and for what is fp32 itself."""
-    own, uncompressed = artifact.manifest, f"{artifact.manifest.rung}:{UNCOMPRESSED}"
-    if own.variant == UNCOMPRESSED:
+    own, uncompressed = artifact.manifest, f"{artifact.manifest.rung}:{FP32}"
+    if own.variant == FP32:
         return None
     converted = own.variant in CONVERSIONS
     fits = [

@@ -122,15 +122,23 @@ def write_decision(artifacts: Path, decision: Decision, promoted: Artifact | Non
 
 def read_decision(artifact: Artifact) -> Decision | None:
     """The newest decision that promoted this artifact, or None. Raises `ArtifactFault` for a damaged file."""
-    path = artifact.path / DECISION
+    return _read_decision(artifact.path / DECISION)
+
+
+def latest_decision(artifacts: Path) -> Decision | None:
+    """The newest decision, also one by which nothing ships; None where none was made. Raises `ArtifactFault`."""
+    return _read_decision(artifacts / LATEST)
+
+
+def _read_decision(path: Path) -> Decision | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Decision)
     except FileNotFoundError:
         return None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ArtifactFault(
-            f"{path} is damaged: {error}. Expected the decision that promoted {artifact.name}; remove the file, "
-            "and run `flyweight promote` to decide again."
+            f"{path} is damaged: {error}. Expected a decision of `flyweight promote`; remove the file, and run it "
+            "to decide again."
         ) from error
 
 

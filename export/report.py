@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
-
 from contracts.artifact import Artifact, open_artifact
 from contracts.faults import ArtifactFault, Fault, UsageFault
 from contracts.pointer import read_pointer
@@ -15,7 +13,7 @@ from export.candidates import measured_candidates, split_of
 from export.decision import Decision
 from export.judging import Verdict, judge_all
 from export.measuring import BASELINE, Candidate
-from export.promotion import LATEST
+from export.promotion import latest_decision
 from export.variants import Attempt, read_attempts
 from models.ladder import RUNGS
 from models.runs import open_run
@@ -105,19 +103,6 @@ def gather(settings: Settings) -> Report:
         _split_of(winner.artifact, paths.runs) if winner else None,
         _serving(paths.artifacts),
     )
-
-
-def latest_decision(artifacts: Path) -> Decision | None:
-    """The newest decision, also one by which nothing ships; None where none was made. Raises `ArtifactFault`."""
-    path = artifacts / LATEST
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Decision)
-    except FileNotFoundError:
-        return None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ArtifactFault(
-            f"{path} is damaged: {error}. Expected the decision of the last `flyweight promote`; run it again."
-        ) from error
 
 
 def without_artifact(attempts: Sequence[Attempt], candidates: Sequence[Candidate], runs: Path) -> list[Attempt]:

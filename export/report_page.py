@@ -4,8 +4,8 @@ from pathlib import Path
 
 from contracts import durable
 from contracts.encoding import REPEAT_POLICIES
-from contracts.sections import Settings
-from export.measuring import UNCOMPRESSED, Candidate
+from contracts.sections import FP32, Settings
+from export.measuring import Candidate
 from export.model_card import model_card
 from export.pareto import Point, pareto_front
 from export.plots import Reference, colour_of, marker_svg, plot_costs
@@ -173,7 +173,7 @@ def _policies(report: Report) -> Html:
         found, chosen = manifest.training.policies, manifest.repeat_policy
         marked = [(policy, "chosen" if policy == chosen else None) for policy in REPEAT_POLICIES]
         figures = [element("td", score(found.get(policy)), class_=mark) for policy, mark in marked]
-        run = manifest.rung if manifest.variant == UNCOMPRESSED else candidate.artifact.name
+        run = manifest.rung if manifest.variant == FP32 else candidate.artifact.name
         name = element("th", run, scope="row", class_="name")
         gain = candidate.measured.policy_gain
         rows.append(row(name, chosen, *figures, interval(gain, "+") if gain else ABSENT))

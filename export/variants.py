@@ -16,7 +16,6 @@ from export.fp16 import to_fp16
 from export.int8 import to_int8_dynamic, to_int8_static
 from export.rewriting import CannotBeMade
 
-FP32 = "fp32"
 _RECORD = "variants-{}.json"
 
 

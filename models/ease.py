@@ -14,15 +14,9 @@ from contracts.progress import Progress, silent
 from contracts.sections import Ease as Choices
 from models.co_occurrence import nearest_neighbours
 from models.interactions import Interactions
-from models.item_to_item import ItemToItem
+from models.item_to_item import ItemToItem, Near, assemble, item_weights
 from models.sweep import sweep
 from models.validating import Validation
-
-_TIE_BREAKER = 1e-6
-"""Part of the popular list that orders what has no weight and moves nothing that has one."""
-
-Near = tuple[np.ndarray, np.ndarray]
-"""Neighbours int32 and similarities float32, both [items, n]: see `ItemToItem`."""
 
 
 class Ease:
@@ -64,7 +58,7 @@ def fit_ease(
     `popularity` float32 [items], the greatest 1. Takes time in the cube of the items, memory in their square.
     """
     near = _nearest(_shared_users(train, users, len(popularity)), train, chosen["l2"], choices.neighbours)
-    return _assemble(near, popularity, chosen["decay"], chosen["popularity"])
+    return Ease(assemble(near, popularity, chosen["decay"], chosen["popularity"]))
 
 
 def choose_settings(
@@ -84,7 +78,7 @@ def choose_settings(
         return _nearest(shared, earlier, l2, choices.neighbours)
 
     def ndcg(choice: dict[str, float]) -> float:
-        model = _assemble(near(choice["l2"]), popularity, choice["decay"], choice["popularity"])
+        model = assemble(near(choice["l2"]), popularity, choice["decay"], choice["popularity"])
         return validation.ndcg_at_10(model.scores)
 
     options = {"l2": choices.l2, "decay": choices.decays, "popularity": choices.popularity}
@@ -116,16 +110,4 @@ def _nearest(shared: np.ndarray, interactions: Interactions, l2: float, count: i
         )
     weights = np.maximum(inverse / -inverse.diagonal(), 0)
     np.fill_diagonal(weights, 0)
-    item_weights = np.bincount(interactions.items, interactions.weights, minlength=items)
-    return nearest_neighbours(sparse.csr_array(weights), item_weights, 0.0, count)
-
-
-def _assemble(near: Near, popularity: np.ndarray, decay: float, popularity_mass: float) -> Ease:
-    """`popularity_mass` is what the whole popular list adds up to, where the weights of one interaction add up
-    to 1; the tie-breaker at least."""
-    neighbours, similarities = near
-    least = similarities[similarities > 0].min(initial=1.0)
-    share = max(popularity_mass / max(popularity.sum(), 1e-9), _TIE_BREAKER * least)
-    return Ease(
-        ItemToItem(neighbours, similarities, float(np.float32(decay)), popularity, float(np.float32(share)))
-    )
+    return nearest_neighbours(sparse.csr_array(weights), item_weights(interactions, items), 0.0, count)

@@ -24,9 +24,9 @@ from models.interactions import Interactions
 from models.sweep import sweep
 from models.validating import Validation
 
-STEPS = 8
-"""Of conjugate gradients when a user is folded in: on histories of 50 the ten best are those of the exact
-solution to 98 % or better, and all steps together take less than a tenth of a millisecond."""
+STEPS = 10
+"""Of conjugate gradients when a user is folded in: on histories of 50 and at the greatest alpha of the search, the
+ten best are those of the exact solution to 98.7 % or better (8 steps: 96.9 %; 12: 99.6 %)."""
 
 SMALLEST = 1e-30
 """Keeps a step that has nothing left to do from dividing 0 by 0."""

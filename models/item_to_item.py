@@ -16,6 +16,10 @@ _TIE_BREAKER = 1e-6
 """Part of the popular list that orders what has no similarity and moves nothing that has one."""
 
 
+Near = tuple[np.ndarray, np.ndarray]
+"""Neighbours int32 and similarities float32, both [items, n]: see `ItemToItem`."""
+
+
 class ItemToItem:
     """neighbours    int32 [items, n]: the nearest of each item, nearest first, PADDING where there are fewer
     similarities  float32 [items, n], 0 at PADDING
@@ -86,8 +90,8 @@ def fit_item_to_item(
     """
     items, window = len(popularity), int(chosen["window"])
     pairs = count_pairs(train, users, items, [window])[window]
-    near = nearest_neighbours(pairs, _weights(train, items), chosen["idf"], int(chosen["neighbours"]))
-    return _assemble(near, popularity, chosen["decay"], chosen["popularity"])
+    near = nearest_neighbours(pairs, item_weights(train, items), chosen["idf"], int(chosen["neighbours"]))
+    return assemble(near, popularity, chosen["decay"], chosen["popularity"])
 
 
 def choose_settings(
@@ -104,17 +108,17 @@ def choose_settings(
     """
     items = len(popularity)
     pairs = count_pairs(earlier, users, items, choices.windows)
-    weights = _weights(earlier, items)
+    weights = item_weights(earlier, items)
     counts = sorted(choices.neighbours)
 
     @functools.cache
-    def near(window: int, idf: float) -> tuple[np.ndarray, np.ndarray]:
+    def near(window: int, idf: float) -> Near:
         return nearest_neighbours(pairs[window], weights, idf, counts[-1])
 
     def ndcg(choice: dict[str, float], count: int) -> float:
         neighbours, similarities = near(choice["window"], choice["idf"])
         cut = neighbours[:, :count], similarities[:, :count]
-        return validation.ndcg_at_10(_assemble(cut, popularity, choice["decay"], choice["popularity"]).scores)
+        return validation.ndcg_at_10(assemble(cut, popularity, choice["decay"], choice["popularity"]).scores)
 
     options = {
         "window": choices.windows,
@@ -129,15 +133,14 @@ def choose_settings(
     return chosen | {"neighbours": next(n for n, value in zip(counts, found, strict=True) if value >= enough)}
 
 
-def _weights(interactions: Interactions, items: int) -> np.ndarray:
+def item_weights(interactions: Interactions, items: int) -> np.ndarray:
+    """float64 [items]: the weight of all interactions with each item."""
     return np.bincount(interactions.items, interactions.weights, minlength=items)
 
 
-def _assemble(
-    near: tuple[np.ndarray, np.ndarray], popularity: np.ndarray, decay: float, popularity_mass: float
-) -> ItemToItem:
-    """`popularity_mass` is what the whole popular list adds up to, where the similarities of one interaction
-    add up to 1; the tie-breaker at least."""
+def assemble(near: Near, popularity: np.ndarray, decay: float, popularity_mass: float) -> ItemToItem:
+    """The model of those neighbours and similarities. `popularity_mass` is what the whole popular list adds up
+    to, where the similarities of one interaction add up to 1; the tie-breaker at least."""
     neighbours, similarities = near
     least = similarities[similarities > 0].min(initial=1.0)
     share = max(popularity_mass / max(popularity.sum(), 1e-9), _TIE_BREAKER * least)

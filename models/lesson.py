@@ -102,6 +102,7 @@ def with_history_of(split: Split, settings: Settings) -> Settings:
 
 
 def with_max_history(settings: Settings, max_history: int) -> Settings:
+    """As a run was trained, whatever flyweight.toml says by now."""
     training = msgspec.structs.replace(settings.training, max_history=max_history)
     return msgspec.structs.replace(settings, training=training)
 

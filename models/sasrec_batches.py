@@ -29,6 +29,18 @@ class Batch:
     only_newest_asks: bool = False
 
 
+def of_similar_length(lengths: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Every row once, `size` at a time, in random order."""
+    order = random.permutation(len(lengths))
+    chunk = size * _BATCHES_SORTED_TOGETHER
+    batches = []
+    for first in range(0, len(order), chunk):
+        some = order[first : first + chunk]
+        some = some[np.argsort(lengths[some], kind="stable")]
+        batches += [some[i : i + size] for i in range(0, len(some), size)]
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
 class TrainingWindows:
     """The histories of the training part in windows of at most `max_history` interactions.
 
@@ -81,14 +93,7 @@ class TrainingWindows:
     def epoch(self, size: int, random: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         """Every window once, `size` of similar length at a time, in random order, as `batch` takes them."""
         starts, ends = self.cut(int(random.integers(self.max_history)))
-        order = random.permutation(len(starts))
-        chunk = size * _BATCHES_SORTED_TOGETHER
-        groups = []
-        for first in range(0, len(order), chunk):
-            some = order[first : first + chunk]
-            some = some[np.argsort((ends - starts)[some], kind="stable")]
-            groups += [some[i : i + size] for i in range(0, len(some), size)]
-        return [(starts[groups[i]], ends[groups[i]]) for i in random.permutation(len(groups))]
+        return [(starts[rows], ends[rows]) for rows in of_similar_length(ends - starts, size, random)]
 
     def batch(self, starts: np.ndarray, ends: np.ndarray) -> Batch:
         """The windows from row `starts` up to before row `ends`."""

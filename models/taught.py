@@ -7,10 +7,9 @@ import numpy as np
 from contracts.encoding import PADDING
 from contracts.progress import Progress
 from contracts.sections import Student
-from models.sasrec_batches import Batch, TrainingWindows
+from models.sasrec_batches import Batch, TrainingWindows, of_similar_length
 
 _AT_ONCE, _SCORES_AT_ONCE = 256, 1 << 24
-_BATCHES_SORTED_TOGETHER = 50
 
 
 class TaughtPrefixes:
@@ -56,14 +55,8 @@ class TaughtPrefixes:
 
     def epoch(self, size: int, random: np.random.Generator) -> list[tuple[np.ndarray, int]]:
         """Every prefix once, `size` of similar length at a time, in random order, as `batch` takes them."""
-        order = random.permutation(self.count)
-        chunk = size * _BATCHES_SORTED_TOGETHER
-        batches = []
-        for first in range(0, len(order), chunk):
-            some = order[first : first + chunk]
-            some = some[np.argsort(self.lengths[some], kind="stable")]
-            batches += [some[i : i + size] for i in range(0, len(some), size)]
-        return [(batches[i], int(self.lengths[batches[i]].max())) for i in random.permutation(len(batches))]
+        batches = of_similar_length(self.lengths, size, random)
+        return [(rows, int(self.lengths[rows].max())) for rows in batches]
 
     def batch(self, rows: np.ndarray, length: int) -> Batch:
         owners = np.repeat(np.arange(len(rows)), self.items.shape[1])

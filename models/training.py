@@ -24,12 +24,16 @@ from models.refitting import REFIT_PARTS, whole_split
 from models.runs import CHECKPOINT, MODEL, RUN, SCHEMA_VERSION, Run, RunDescription, open_run
 from models.split import Split
 
-_LIBRARIES = ("implicit", "numpy", "polars", "scipy", "torch")
+_LIBRARIES = ("implicit", "numpy", "polars", "scipy", "threadpoolctl", "torch")
 _HALF_LIFE = "half-life-days"
-_SECTIONS = {"sasrec:jpq": ("sasrec", "jpq"), "student": ("sasrec", "student")}
-"""Sections that decide what a training makes, where they are others than its own name."""
+_SECTIONS = {
+    "sasrec:jpq": ("sasrec", "jpq"),
+    "blend": ("sasrec", "item-to-item", "blend"),
+    "student": ("sasrec", "item-to-item", "blend", "student"),
+}
+"""Sections that decide what a training makes, those of its parents too, where they are not its name alone."""
 
-_NETWORKS = ("sasrec", "sasrec:jpq", "student")
+_NETWORKS = ("sasrec", *_SECTIONS)
 
 
 def train(split: Split, name: str, settings: Settings, progress: Progress = silent) -> Run:

@@ -30,8 +30,8 @@ from export.latency import Latency
 from export.measuring import Candidate, Comparison, Machine, Measured
 from export.pareto import Point, pareto_front
 from export.plots import Reference, plot_costs
-from export.promotion import LATEST
-from export.report import Report, latest_decision, without_artifact
+from export.promotion import LATEST, latest_decision
+from export.report import Report, without_artifact
 from export.report_markup import element, number, score
 from export.report_page import page_of
 from export.variants import Attempt

@@ -90,7 +90,7 @@ def test_a_decision_for_nobody_is_the_latest_and_stands_beside_nothing(place, se
 def test_a_damaged_decision_is_refused_with_the_remedy(place, sealed_as):
     artifact = sealed_as(place[0], "popularity")
     (artifact.path / DECISION).write_text("{")
-    with pytest.raises(ArtifactFault, match="run `flyweight promote` to decide again"):
+    with pytest.raises(ArtifactFault, match="`flyweight promote`; remove the file, and run it to decide again"):
         read_decision(artifact)
 
 
