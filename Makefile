@@ -33,7 +33,7 @@ lint: $(INSTALLED)  ## style, and who may import whom
 	@$(VENV)/bin/lint-imports
 
 bench: $(INSTALLED)  ## what onnxruntime alone manages here: the ceiling of any service around it
-	@$(VENV)/bin/python -m export.ceiling
+	@$(VENV)/bin/python -m export.measuring.ceiling
 
 loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO
 	@$(FLYWEIGHT) loadtest $(if $(TRAFFIC),--traffic $(TRAFFIC))

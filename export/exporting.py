@@ -17,19 +17,19 @@ from contracts.graph import graph_inputs, graph_outputs
 from contracts.progress import Progress, silent
 from contracts.revision import code_revision
 from contracts.sections import FP32, Settings
-from export.graphs import graph_of
-from export.optimising import optimise
-from export.parity import TOLERANCES, Closeness, check_parity, compare
-from export.rewriting import CannotBeMade, narrow_integers, store_narrow, tables_of
+from export.graphs.graph import graph_of
+from export.graphs.optimising import optimise
 from export.sealing import Sealing
-from export.variants import Attempt, compress, record_attempts
-from models.interactions import group_by_user
+from export.variants.attempts import Attempt, compress, record_attempts
+from export.variants.parity import TOLERANCES, Closeness, check_parity, compare
+from export.variants.rewriting import CannotBeMade, narrow_integers, store_narrow, tables_of
 from models.ladder import Model
 from models.lesson import with_max_history
-from models.questions import validation_questions
 from models.refitting import whole_split
 from models.runs import Run
-from models.split import Split, open_split
+from models.splits.interactions import group_by_user
+from models.splits.questions import validation_questions
+from models.splits.split import Split, open_split
 from models.untrained import untrained
 from service.predictor import OnnxPredictor
 

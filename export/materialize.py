@@ -14,7 +14,7 @@ from contracts.faults import RunNotValid, UsageFault
 from contracts.interaction import ITEM_ID, USER_ID
 from contracts.progress import Progress, silent
 from contracts.sections import Settings
-from models.log import Log
+from models.logs.log import Log
 from service.feature_cache import connect, write_histories
 
 _NUMBER = "item_number"

@@ -12,7 +12,7 @@ from contracts.faults import RunNotValid, UsageFault
 from contracts.interaction import ITEM_ID, USER_ID
 from contracts.progress import Progress, silent
 from contracts.reasons import Reason, Source
-from models.log import Log
+from models.logs.log import Log
 from service.feature_cache import RedisFeatureCache
 from service.predictor import OnnxPredictor
 from service.ranking import Query, rank

@@ -19,8 +19,8 @@ def validate(desk: Desk, interactions: Path) -> Outcome:
 
     Exit code 1 when it cannot. The file itself is never changed.
     """
-    from models.checks import render
-    from models.log import read_log
+    from models.logs.checks import render
+    from models.logs.log import read_log
 
     try:
         log = read_log(interactions, desk.settings.log, progress=desk.out.progress)
@@ -44,7 +44,7 @@ def validate(desk: Desk, interactions: Path) -> Outcome:
 @click.option("--seed", type=click.IntRange(0), help="Same seed, same log.")
 def sample(desk: Desk, out: Path, users: int, items: int, count: int, signal: float, sessions: bool) -> Outcome:
     """Write a synthetic log with something to learn: popularity, clusters, transitions, moving tastes."""
-    from models.sample import write_sample
+    from models.logs.sample import write_sample
 
     seed = desk.settings.training.seed
     shape = {"users": users, "items": items, "interactions": count, "signal": signal, "sessions": sessions}
@@ -60,7 +60,7 @@ def sample(desk: Desk, out: Path, users: int, items: int, count: int, signal: fl
 @click.option("--out", type=A_PATH, help="Folder to write; default downloads/NAME.")
 def download(desk: Desk, name: str, out: Path | None) -> Outcome:
     """Fetch a public data set from its public home; checks it and shows its licence."""
-    from models.download import download as fetch
+    from models.logs.download import download as fetch
 
     folder = out or Path("downloads") / name
     fetched = fetch(name, folder, progress=desk.out.progress)
@@ -76,7 +76,7 @@ def download(desk: Desk, name: str, out: Path | None) -> Outcome:
 @click.option("--out", type=A_PATH, required=True, metavar="DIR", help="Folder to write.")
 def split(desk: Desk, interactions: Path, out: Path) -> Outcome:
     """Cut a log into train, validation and holdout, by time or by leaving each user's last ones out."""
-    from models.split import make_split
+    from models.splits.split import make_split
 
     made = make_split(interactions, out, desk.settings, desk.out.progress)
     desk.out.read(interactions, "the log")

@@ -14,8 +14,8 @@ from flyweight.tables import evaluation_table, measured_table
 from flyweight.verb import THERE, Desk, Outcome, verb
 
 if TYPE_CHECKING:
-    from export.variants import Attempt
-    from models.split import Split
+    from export.variants.attempts import Attempt
+    from models.splits.split import Split
 
 
 @verb(flags={"seed": ("training", "seed")})
@@ -71,8 +71,8 @@ def _search(desk: Desk, split: "Split", names: list[str], minutes: float) -> tup
     One after the other: a blend is searched for the parents that were found. What one takes too long is taken
     from those that follow.
     """
-    from models.search import minutes_by_name, search
-    from models.trial_journal import Trial
+    from models.searching.search import minutes_by_name, search
+    from models.searching.trial_journal import Trial
 
     def tell(number: int, trial: Trial, best: float) -> None:
         if trial.ndcg == best or trial.seconds > LINES_APART_SECONDS:
@@ -158,8 +158,8 @@ def measure(desk: Desk, artifacts: tuple[str, ...]) -> Outcome:
     Without ARTIFACT: the newest of each name that was trained on the same split as the newest of all.
     The baseline popularity:fp32 is always among them.
     """
-    from export.candidates import choose_candidates, split_of
-    from export.measuring import measure as measure_all
+    from export.measuring.candidates import choose_candidates, split_of
+    from export.measuring.measure import measure as measure_all
 
     chosen = choose_candidates(desk.settings.paths.artifacts, artifacts)
     split = split_of(chosen[0], desk.settings.paths.runs)
@@ -188,7 +188,7 @@ def evaluate(
 ) -> Outcome:
     """Evaluate any artifact on any log, through the predictor that serves, over the full catalog."""
     from contracts.pointer import find_artifact
-    from export.log_evaluation import evaluate_on_log
+    from export.measuring.log_evaluation import evaluate_on_log
 
     found = find_artifact(desk.settings.paths.artifacts, artifact)
     desk.out.read(found.path, f"{found.name} {found.version}")
@@ -213,7 +213,7 @@ def _rungs(rung: str | None, all_rungs: bool, known: tuple[str, ...]) -> tuple[s
 
 def _split_of(desk: Desk, interactions: Path | None, split_folder: Path | None):
     """The split that was named, or the one of the log, made now unless it is there already."""
-    from models.split import open_split, split_log
+    from models.splits.split import open_split, split_log
 
     if bool(interactions) == bool(split_folder):
         raise UsageFault("say either --interactions FILE or --split DIR: what should be learned from?")

@@ -10,7 +10,7 @@ from flyweight.tables import verdict_table
 from flyweight.verb import Desk, Outcome, verb
 
 if TYPE_CHECKING:
-    from export.decision import Decision
+    from export.promotion.decision import Decision
 
 
 @verb()
@@ -25,8 +25,8 @@ def promote(desk: Desk, artifact: str | None, force: bool) -> Outcome:
     for `bentoml build`.
     """
     from contracts.pointer import POINTER, find_artifact
-    from export.decision import by_hand
-    from export.promotion import DECISION, promote
+    from export.promotion.decision import by_hand
+    from export.promotion.promoting import DECISION, promote
 
     paths = desk.settings.paths
     if force and not artifact:
@@ -51,10 +51,10 @@ def promote(desk: Desk, artifact: str | None, force: bool) -> Outcome:
 def _decide(desk: Desk, reference: str | None) -> "tuple[Artifact | None, Decision]":
     """The winner (None: nobody) and the decision, said aloud. A decision for nobody is written down here."""
     from contracts.pointer import find_artifact, read_pointer
-    from export.candidates import measured_candidates
-    from export.decision import decide
-    from export.promotion import LATEST, write_decision
-    from export.variants import read_attempts
+    from export.measuring.candidates import measured_candidates
+    from export.promotion.decision import decide
+    from export.promotion.promoting import LATEST, write_decision
+    from export.variants.attempts import read_attempts
 
     artifacts, rule = desk.settings.paths.artifacts, desk.settings.promotion
     candidates = measured_candidates(artifacts, rule.metric)
@@ -76,8 +76,8 @@ def _decide(desk: Desk, reference: str | None) -> "tuple[Artifact | None, Decisi
 def _refit(desk: Desk, winner: Artifact, decision: "Decision") -> "tuple[Artifact, Decision]":
     """What should serve for `winner`, and the decision with what is to be said of it. A decision that the refit
     overturns is written down as one for nobody."""
-    from export.promotion import write_decision
-    from export.refitting import refit_winner
+    from export.promotion.promoting import write_decision
+    from export.promotion.refitting import refit_winner
 
     try:
         refitted, sentence = refit_winner(winner, desk.settings, desk.out.progress)
@@ -94,7 +94,7 @@ def _refit(desk: Desk, winner: Artifact, decision: "Decision") -> "tuple[Artifac
 def rollback(desk: Desk) -> Outcome:
     """Return to the artifact that served before the promoted one."""
     from contracts.pointer import POINTER
-    from export.promotion import rollback
+    from export.promotion.promoting import rollback
 
     paths = desk.settings.paths
     entry = rollback(paths.artifacts, paths.bundle)

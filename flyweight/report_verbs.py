@@ -23,7 +23,7 @@ def report(desk: Desk, out: Path | None) -> Outcome:
     The page needs no network and no script. It tells the decision of the last `flyweight promote`.
     """
     from contracts.faults import UsageFault
-    from export.report_page import write_report
+    from export.report.page import write_report
 
     page = out or desk.settings.paths.reports / REPORT
     if page.is_dir():

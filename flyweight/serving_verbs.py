@@ -22,7 +22,7 @@ def materialize(desk: Desk, interactions: Path, traffic: Path | None) -> Outcome
     from contracts.pointer import POINTER, find_artifact
     from export.materialize import materialize as fill
     from export.materialize import write_traffic
-    from models.log import read_log
+    from models.logs.log import read_log
 
     settings = desk.settings
     promoted = find_artifact(settings.paths.artifacts, POINTER) if traffic else None
@@ -89,7 +89,7 @@ def recommend(desk: Desk, artifact: str, users: Path, history: Path | None, k: i
     from contracts.machine import cores
     from contracts.pointer import find_artifact
     from export.recommendation import histories_of_cache, histories_of_log, read_users, recommend_to_parquet
-    from models.log import read_log
+    from models.logs.log import read_log
     from service.predictor import OnnxPredictor
 
     found = find_artifact(desk.settings.paths.artifacts, artifact)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from export.evaluation import Estimate, Evaluation
-from export.judging import Verdict
-from export.measuring import Candidate
+from export.measuring.evaluation import Estimate, Evaluation
+from export.measuring.measured import Candidate
+from export.promotion.judging import Verdict
 
 
 def measured_table(candidates: Sequence[Candidate]) -> Table:

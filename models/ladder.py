@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from models.blend import Blend
-from models.ease import Ease
-from models.ials import Ials
-from models.item_to_item import ItemToItem
-from models.popularity import Popularity
-from models.sasrec import Sasrec
-from models.vmis_knn import VmisKnn
+from models.rungs.blend import Blend
+from models.rungs.ease import Ease
+from models.rungs.ials import Ials
+from models.rungs.item_to_item import ItemToItem
+from models.rungs.popularity import Popularity
+from models.rungs.sasrec import Sasrec
+from models.rungs.vmis_knn import VmisKnn
 
 RUNGS = ("popularity", "item-to-item", "vmis-knn", "ials", "ease", "sasrec", "blend", "student")
 """The kinds of model, cheapest to learn first."""

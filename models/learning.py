@@ -8,17 +8,17 @@ import numpy as np
 
 from contracts.sections import Sasrec as NetworkChoices
 from contracts.sections import Settings
-from models import ease, ials, item_to_item, vmis_knn
-from models.blend import Blend, choose_share
-from models.factors import item_factors
-from models.item_tables import CodedTable, FullTable, coded_table
 from models.ladder import Model
 from models.lesson import Lesson, Tuning
-from models.popularity import Popularity
-from models.sasrec import Sasrec
-from models.sasrec_batches import TrainingWindows
-from models.sasrec_training import mix_in_best_share, new_sasrec, train_network
-from models.taught import TaughtPrefixes
+from models.rungs import ease, ials, item_to_item, vmis_knn
+from models.rungs.blend import Blend, choose_share
+from models.rungs.factors import item_factors
+from models.rungs.item_tables import CodedTable, FullTable, coded_table
+from models.rungs.popularity import Popularity
+from models.rungs.sasrec import Sasrec
+from models.rungs.sasrec_batches import TrainingWindows
+from models.rungs.sasrec_training import mix_in_best_share, new_sasrec, train_network
+from models.rungs.taught import TaughtPrefixes
 from models.validating import Validation
 
 _COUNTING = {

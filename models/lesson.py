@@ -9,11 +9,11 @@ import numpy as np
 
 from contracts.progress import Progress
 from contracts.sections import Settings
-from models.interactions import Interactions
-from models.popularity import Popularity, choose_half_life, decayed_weights
-from models.questions import validation_questions
-from models.split import Split
-from models.timestamps import ORDER
+from models.logs.timestamps import ORDER
+from models.rungs.popularity import Popularity, choose_half_life, decayed_weights
+from models.splits.interactions import Interactions
+from models.splits.questions import validation_questions
+from models.splits.split import Split
 from models.validating import Validation
 
 _STEP, _SHARE_OF_USERS = 10, 0.95

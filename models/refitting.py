@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.interactions import Interactions, concatenate
-from models.split import Split
+from models.splits.interactions import Interactions, concatenate
+from models.splits.split import Split
 
 REFIT_PARTS = {
     "train+validation": ["train", "validation"],

@@ -15,14 +15,14 @@ from contracts.faults import UsageFault
 from contracts.progress import Progress, silent
 from contracts.revision import LEARNING, code_revision
 from contracts.sections import Settings
-from models.ease import ease_refusal
-from models.item_tables import jpq_refusal
 from models.ladder import PARENTS, TRAININGS, Model
 from models.learning import learn, learn_again
 from models.lesson import first_lesson, second_lesson, with_history_of
 from models.refitting import REFIT_PARTS, whole_split
+from models.rungs.ease import ease_refusal
+from models.rungs.item_tables import jpq_refusal
 from models.runs import CHECKPOINT, MODEL, RUN, SCHEMA_VERSION, Run, RunDescription, open_run
-from models.split import Split
+from models.splits.split import Split
 
 _LIBRARIES = ("implicit", "numpy", "polars", "scipy", "threadpoolctl", "torch")
 _HALF_LIFE = "half-life-days"

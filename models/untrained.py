@@ -7,17 +7,17 @@ from contracts.encoding import PADDING
 from contracts.faults import UsageFault
 from contracts.sections import Sasrec as Choices
 from contracts.sections import Settings
-from models.blend import Blend
-from models.ials import Ials
-from models.item_tables import CodedTable, FullTable
-from models.item_to_item import ItemToItem
 from models.ladder import Model
 from models.learning import network_choices
-from models.mean_of_items import MeanOfItems
-from models.popularity import Popularity
-from models.sasrec import Sasrec
-from models.sasrec_training import new_sasrec
-from models.vmis_knn import VmisKnn
+from models.rungs.blend import Blend
+from models.rungs.ials import Ials
+from models.rungs.item_tables import CodedTable, FullTable
+from models.rungs.item_to_item import ItemToItem
+from models.rungs.mean_of_items import MeanOfItems
+from models.rungs.popularity import Popularity
+from models.rungs.sasrec import Sasrec
+from models.rungs.sasrec_training import new_sasrec
+from models.rungs.vmis_knn import VmisKnn
 
 _SMALL = float(np.float32(1e-6))
 _POPULAR_SHARE = 0.3

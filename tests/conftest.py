@@ -94,7 +94,7 @@ class World:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A sample log of 400 users and 60 items, and settings that make everything small and quick."""
-    from models.sample import write_sample
+    from models.logs.sample import write_sample
 
     root = tmp_path_factory.mktemp("world")
     write_sample(root / "log", users=400, items=60, interactions=6000, seed=7, signal=0.9)
@@ -106,7 +106,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def exported(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     """A copy of the world after train and export of popularity, item-to-item and a very small sasrec."""
     from export.exporting import export_run
-    from models.split import split_log
+    from models.splits.split import split_log
     from models.training import train
 
     world = world.copy(tmp_path_factory.mktemp("exported") / "world")
@@ -119,8 +119,8 @@ def exported(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(scope="session")
 def measured(exported: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     """A copy of the exported world in which all artifacts were measured together."""
-    from export.candidates import choose_candidates, split_of
-    from export.measuring import measure
+    from export.measuring.candidates import choose_candidates, split_of
+    from export.measuring.measure import measure
 
     world = exported.copy(tmp_path_factory.mktemp("measured") / "world")
     paths = world.settings.paths

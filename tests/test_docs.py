@@ -62,6 +62,7 @@ def test_the_tree_in_the_readme_names_every_source_file():
     """A file that is added must be put in its place in the tree, in one line."""
     tree = README[README.index("## The house") :]
     for room in ("contracts", "models", "export", "service", "loadtests", "flyweight"):
-        for source in (ROOT / room).glob("*.py"):
+        for source in (ROOT / room).rglob("*.py"):
             if source.name not in ("__init__.py", "__main__.py"):
-                assert re.search(rf"^  {re.escape(source.name)} +\S", tree, re.MULTILINE), source
+                indent = "  " * (len(source.relative_to(ROOT).parts) - 1)
+                assert re.search(rf"^{indent}{re.escape(source.name)} +\S", tree, re.MULTILINE), source

@@ -7,7 +7,7 @@ from contract_steps import number_items
 from step import Step, View, digest
 from verb_steps import run_verbs
 
-SLOW = ("models.log", "export.materialize", "service.embedded_redis")
+SLOW = ("models.logs.log", "export.materialize", "service.embedded_redis")
 USERS, OLD_USERS = 400, 300
 MATERIALIZE = "materialize --interactions log.csv"
 

@@ -12,7 +12,14 @@ import numpy as np
 from contract_steps import promote_the_first_of_two, seal_artifact, view_artifacts, view_item_numbers
 from step import Step, View, digest
 
-SLOW = ("torch._inductor", "onnxscript", "models.sample", "export.exporting", "export.candidates", "export.bundle")
+SLOW = (
+    "torch._inductor",
+    "onnxscript",
+    "models.logs.sample",
+    "export.exporting",
+    "export.measuring.candidates",
+    "export.promotion.bundle",
+)
 
 SETTINGS = """
 [training]
@@ -64,14 +71,14 @@ def run_verbs(*commands: str) -> Callable[[Path], None]:
 
 def view_log(folder: Path) -> View:
     from contracts.sections import Log as Columns
-    from models.log import read_log
+    from models.logs.log import read_log
 
     log = read_log(folder / "log", Columns())
     return {"log": [log.sha256, len(log.frame), len(log.titles)]}
 
 
 def view_split(folder: Path) -> View:
-    from models.split import open_split
+    from models.splits.split import open_split
 
     split = open_split(folder / "cut")
     parts = [[part.users, part.items, part.times] for part in (split.train, split.validation, split.holdout())]
@@ -100,7 +107,7 @@ def view_export(folder: Path) -> View:
 def view_figures(folder: Path) -> View:
     """What does not depend on how fast the machine is just now."""
     from contracts.artifact import sealed_artifacts
-    from export.measuring import Measured
+    from export.measuring.measured import Measured
 
     view: View = {}
     for found in sealed_artifacts(folder / "artifacts"):
@@ -112,7 +119,7 @@ def view_figures(folder: Path) -> View:
 
 def view_promotion(folder: Path) -> View:
     """A promotion that was killed may be recorded twice, once for each time that it was run."""
-    from export.promotion import read_record
+    from export.promotion.promoting import read_record
 
     record = [f"{entry.action} {entry.artifact}" for entry in read_record(folder / "artifacts")]
     view: View = {"record": [entry for entry, _ in itertools.groupby(record)]}

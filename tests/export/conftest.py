@@ -6,7 +6,7 @@ import pytest
 from contracts.artifact import Artifact
 from contracts.sections import Settings
 from models.runs import Run, newest_run
-from models.split import Split, split_log
+from models.splits.split import Split, split_log
 
 
 @pytest.fixture(scope="session")

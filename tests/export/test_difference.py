@@ -9,8 +9,8 @@ from contracts.artifact import Artifact, Manifest, Probe, Training, seal
 from contracts.encoding import Catalog
 from contracts.graph import graph_inputs, graph_outputs
 from export.difference import differ
-from export.graphs import graph_of
-from models.popularity import Popularity
+from export.graphs.graph import graph_of
+from models.rungs.popularity import Popularity
 
 MAX_HISTORY = 5
 TRAINING = Training(

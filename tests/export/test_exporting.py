@@ -9,7 +9,7 @@ from contracts.artifact import MANIFEST, Artifact, open_artifact
 from contracts.faults import UsageFault
 from export.exporting import export_run, export_untrained
 from export.sealing import PROBE_ITEMS
-from models.split import make_split, open_split
+from models.splits.split import make_split, open_split
 from models.training import train
 from service.predictor import OnnxPredictor
 

@@ -6,11 +6,11 @@ import pytest
 from contracts.artifact import open_artifact
 from contracts.encoding import encode_histories
 from contracts.sections import CONVERSIONS
-from export.evaluation import answer
 from export.exporting import export_run
+from export.measuring.evaluation import answer
 from models.ladder import TRAININGS
-from models.questions import validation_questions
-from models.split import split_log
+from models.splits.questions import validation_questions
+from models.splits.split import split_log
 from models.training import train
 from models.validating import Validation
 from service.predictor import OnnxPredictor

@@ -9,7 +9,7 @@ from contracts.faults import RunNotValid, UsageFault
 from contracts.sections import Features
 from export.materialize import materialize, write_traffic
 from export.recommendation import histories_of_cache
-from models.log import read_log
+from models.logs.log import read_log
 from service.embedded_redis import embedded_redis
 from service.feature_cache import MARKER_KEY, connect, key_of
 

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.faults import UsageFault
 from export.recommendation import histories_of_log, read_users, recommend_to_parquet
-from models.log import read_log
+from models.logs.log import read_log
 from service.predictor import OnnxPredictor
 from service.ranking import Query, rank
 

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.artifact import open_artifact
 from contracts.pointer import read_pointer
-from export.promotion import read_decision
+from export.promotion.promoting import read_decision
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from contracts.sections import Promotion
-from export.candidates import measured_candidates
-from export.decision import decide
+from export.measuring.candidates import measured_candidates
+from export.promotion.decision import decide
 from flyweight.tables import measured_table, verdict_table
 
 LONGEST = "item-to-item:int8-dynamic"

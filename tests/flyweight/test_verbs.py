@@ -83,7 +83,7 @@ def test_export_untrained_makes_a_catalog_of_any_size(fresh, call):
 
 
 def test_an_export_whose_parity_fails_exits_1(exported, tmp_path, call, monkeypatch):
-    from export import parity
+    from export.variants import parity
 
     monkeypatch.setattr(parity, "SCORE_TOLERANCE", -1.0)
     copy = exported.copy(tmp_path / "copy")
@@ -243,7 +243,7 @@ def test_recommend_from_an_empty_cache_gives_no_answer_and_exits_3(ready, call, 
 
 
 def test_a_fault_of_ours_exits_4_with_the_trace(ready, call, monkeypatch):
-    from export import promotion
+    from export.promotion import promoting as promotion
 
     monkeypatch.setattr(promotion, "rollback", lambda *_: 1 / 0)
     ended = call(ready, "rollback")
@@ -253,7 +253,7 @@ def test_a_fault_of_ours_exits_4_with_the_trace(ready, call, monkeypatch):
 
 
 def test_an_interrupted_verb_exits_130_and_says_how_to_go_on(ready, call, monkeypatch):
-    from export import promotion
+    from export.promotion import promoting as promotion
 
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -265,7 +265,7 @@ def test_an_interrupted_verb_exits_130_and_says_how_to_go_on(ready, call, monkey
 
 
 def test_download_shows_the_licence_and_how_each_file_was_checked(fresh, call, monkeypatch):
-    from models import download
+    from models.logs import download
 
     fetched = download.Downloaded(fresh.root / "x", "free for research", ["ml.zip: md5 as published"])
     monkeypatch.setattr(download, "download", lambda name, folder, progress: fetched)

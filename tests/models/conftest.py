@@ -5,8 +5,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.interactions import Interactions
-from models.sample import write_sample
+from contracts.sections import (
+    Ease,
+    Ials,
+    ItemToItem,
+    Jpq,
+    Paths,
+    Popularity,
+    Sasrec,
+    Settings,
+    Student,
+    Training,
+    VmisKnn,
+)
+from models.logs.sample import write_sample
+from models.splits.interactions import Interactions
+from models.splits.split import make_split
 
 
 @pytest.fixture
@@ -47,3 +61,29 @@ def interactions_of():
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def quick_settings():
+    """Settings that learn in a moment: `quick_settings(runs, **sasrec)`."""
+
+    def make(runs, **sasrec) -> Settings:
+        return Settings(
+            paths=Paths(runs=runs),
+            training=Training(max_history=10, threads=1),
+            popularity=Popularity(half_lives_days=(7.0, 365.0)),
+            item_to_item=ItemToItem(neighbours=(5,), windows=(1, 5), decays=(0.3, 0.85)),
+            sasrec=Sasrec(**({"dimension": 8, "layers": 1, "heads": 1, "epochs": 3} | sasrec)),
+            vmis_knn=VmisKnn(neighbours=(10, 50), decays=(0.6,), popularity=(0.3,)),
+            ials=Ials(factors=8, iterations=3, regularizations=(0.1,), alphas=(10.0,)),
+            ease=Ease(l2=(100.0,), decays=(0.6,)),
+            jpq=Jpq(codebooks=2, centroids=16),
+            student=Student(dimension=4, prefixes=300, guesses=5),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory, sample_folder):
+    return make_split(sample_folder, tmp_path_factory.mktemp("split") / "cut", Settings())

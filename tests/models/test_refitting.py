@@ -24,7 +24,7 @@ from contracts.sections import (
 from models.ladder import TRAININGS
 from models.refitting import whole_split
 from models.runs import MODEL, find_runs
-from models.split import make_split
+from models.splits.split import make_split
 from models.training import refit, train
 
 

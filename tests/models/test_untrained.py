@@ -4,7 +4,7 @@ import pytest
 from contracts.faults import UsageFault
 from contracts.sections import Sasrec, Settings, Training, VmisKnn
 from models.ladder import model_from_arrays
-from models.mean_of_items import MeanOfItems
+from models.rungs.mean_of_items import MeanOfItems
 from models.untrained import UNTRAINED, untrained
 
 SETTINGS = Settings(

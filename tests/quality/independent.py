@@ -12,9 +12,9 @@ from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFID
 from scipy.sparse import csr_matrix
 
 from models import metrics
-from models.interactions import Interactions
-from models.questions import Questions, validation_questions
-from models.split import Split
+from models.splits.interactions import Interactions
+from models.splits.questions import Questions, validation_questions
+from models.splits.split import Split
 
 DEPTH = 20
 

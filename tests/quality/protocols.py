@@ -15,13 +15,13 @@ from contracts import durable
 from contracts.artifact import Artifact, open_artifact
 from contracts.sections import Paths, Settings
 from contracts.settings import read_settings
-from export.evaluation import Evaluation
 from export.exporting import export_run
-from export.log_evaluation import evaluate_on_log
+from export.measuring.evaluation import Evaluation
+from export.measuring.log_evaluation import evaluate_on_log
 from flyweight.console import Reporter
 from models.ladder import TRAININGS
 from models.runs import Run
-from models.split import split_log
+from models.splits.split import split_log
 from models.training import refit, refusal, train
 
 LEAVE_ONE_OUT, EVERY_PREFIX = "leave-one-out", "every-prefix"

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from export.decision import Decision
-from export.evaluation import Estimate
-from export.variants import Attempt
+from export.measuring.evaluation import Estimate
+from export.promotion.decision import Decision
+from export.variants.attempts import Attempt
 
 OURS_BESIDE_IT = "item-to-item:fp32"
 

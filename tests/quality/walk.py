@@ -16,21 +16,22 @@ from contracts import durable
 from contracts.artifact import Artifact
 from contracts.sections import Paths, Settings
 from contracts.settings import read_settings
-from export.candidates import choose_candidates
-from export.decision import Decision, decide
-from export.evaluation import Estimate, answer
 from export.exporting import export_run
-from export.measuring import Candidate, measure
-from export.promotion import promote
-from export.refitting import refit_winner
-from export.report_page import write_report
+from export.measuring.candidates import choose_candidates
+from export.measuring.evaluation import Estimate, answer
+from export.measuring.measure import measure
+from export.measuring.measured import Candidate
+from export.promotion.decision import Decision, decide
+from export.promotion.promoting import promote
+from export.promotion.refitting import refit_winner
+from export.report.page import write_report
 from flyweight.console import Reporter
 from models import metrics
-from models.checks import render
 from models.ladder import TRAININGS
-from models.log import read_log
-from models.questions import holdout_questions
-from models.split import Split, split_log
+from models.logs.checks import render
+from models.logs.log import read_log
+from models.splits.questions import holdout_questions
+from models.splits.split import Split, split_log
 from models.training import refusal, train
 from service.predictor import OnnxPredictor
 from service.ranking import Query, rank

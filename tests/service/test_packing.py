@@ -61,8 +61,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / room, project / room)
     for name in ("bentofile.yaml", "flyweight.toml", "pyproject.toml"):
         shutil.copy(ROOT / name, project / name)
-    for stray in (".env", "tests/test_a.py", "models/sasrec.py", "artifacts/promoted", "service/secret.key"):
-        (project / stray).parent.mkdir(exist_ok=True)
+    for stray in (".env", "tests/test_a.py", "models/rungs/sasrec.py", "artifacts/promoted", "service/secret.key"):
+        (project / stray).parent.mkdir(parents=True, exist_ok=True)
         (project / stray).write_text("SECRET=1")
     return project
 

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest
-from export.evaluation import Estimate, Evaluation
-from export.footprint import Footprint
-from export.latency import Latency
-from export.measuring import Candidate, Comparison, Machine, Measured
+from export.measuring.evaluation import Estimate, Evaluation
+from export.measuring.footprint import Footprint
+from export.measuring.latency import Latency
+from export.measuring.measured import Candidate, Comparison, Machine, Measured
 
 POPULARITY = 0.050
 """What popularity reaches in these tests."""

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from contracts.sections import Promotion
-from export.decision import decide
-from export.footprint import Footprint
+from export.measuring.footprint import Footprint
+from export.promotion.decision import decide
 
 RULE = Promotion(max_degradation=2.0)
 

@@ -4,8 +4,8 @@ import pytest
 
 from contracts.sections import Promotion
 from contracts.thresholds import QUALITIES
-from export.decision import decide
-from export.footprint import Footprint
+from export.measuring.footprint import Footprint
+from export.promotion.decision import decide
 
 RULE = Promotion(min_improvement=0.0, max_degradation=2.0)
 

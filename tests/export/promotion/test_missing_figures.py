@@ -7,11 +7,11 @@ import pytest
 from contracts.faults import UsageFault
 from contracts.sections import Promotion
 from contracts.thresholds import FIGURES, QUALITIES, THROUGHPUT
-from export.candidates import measured_candidates
-from export.decision import decide
-from export.figures import figure_of
-from export.footprint import Footprint
-from export.judging import judge_all
+from export.measuring.candidates import measured_candidates
+from export.measuring.footprint import Footprint
+from export.promotion.decision import decide
+from export.promotion.figures import figure_of
+from export.promotion.judging import judge_all
 
 RULE = Promotion(min_improvement=0.0, max_degradation=2.0)
 

@@ -3,10 +3,10 @@
 import msgspec
 
 from contracts.sections import Promotion
-from export.decision import decide
-from export.evaluation import Estimate
-from export.measuring import Candidate
-from export.variants import Attempt
+from export.measuring.evaluation import Estimate
+from export.measuring.measured import Candidate
+from export.promotion.decision import decide
+from export.variants.attempts import Attempt
 
 RULE = Promotion()
 

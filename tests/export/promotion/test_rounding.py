@@ -2,7 +2,7 @@
 
 import pytest
 
-from export.rounding import short
+from export.promotion.rounding import short
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,118 @@
+"""One ONNX graph per model: a body of its own (history -> score of every item), then the shared top-k.
+
+Item index `items` (the row and column after the last item) stands for PADDING; the top-k never answers it.
+"""
+
+import numpy as np
+import onnx
+from onnx import compose, numpy_helper, parser
+
+from contracts.graph import HISTORY
+from export.graphs.counting import (
+    ITEM_TO_ITEM,
+    MEAN,
+    POPULARITY,
+    item_to_item_arrays,
+    mean_arrays,
+    popularity_arrays,
+)
+from export.graphs.ials import ials_arrays, ials_text
+from export.graphs.torch_body import torch_body
+from export.graphs.vmis_knn import VMIS_KNN, vmis_tables
+from models.ladder import Model
+from models.rungs.blend import LEAST, Blend
+from models.rungs.ease import Ease
+from models.rungs.ials import Ials
+from models.rungs.item_to_item import ItemToItem
+from models.rungs.mean_of_items import MeanOfItems
+from models.rungs.popularity import Popularity
+from models.rungs.vmis_knn import VmisKnn
+
+IR_VERSION = 10
+ALL_SCORES = "all_scores"
+
+TOP_K = """
+top_k (float[batch, columns] all_scores, int32[batch, m] excluded, int64[1] k)
+  => (int64[batch, answers] items, float[batch, answers] scores)
+<int32[1] padding = {-1}, int64[1] one = {1}, float[1] lowest = {-inf}>
+{
+  batch = Shape <start = 0, end = 1> (all_scores)
+  column_shape = Concat <axis = 0> (batch, one)
+  padding_column = Expand (padding, column_shape)
+  never = Concat <axis = 1> (excluded, padding_column)
+  never_shape = Shape (never)
+  lowest_scores = Expand (lowest, never_shape)
+  allowed = ScatterElements <axis = 1> (all_scores, never, lowest_scores)
+  scores, items = TopK <axis = 1, largest = 1, sorted = 1> (allowed, k)
+}
+"""
+
+BLEND = f"""
+blend (float[batch, columns] network_scores, float[batch, columns] neighbour_scores)
+  => (float[batch, columns] {ALL_SCORES})
+<float least = {{{LEAST}}}>
+{{
+  probabilities = Softmax <axis = 1> (network_scores)
+  votes = Mul (neighbour_scores, share)
+  either = Add (probabilities, votes)
+  positive = Add (either, least)
+  {ALL_SCORES} = Log (positive)
+}}
+"""
+
+
+def graph_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.ModelProto:
+    """The whole graph of a trained model, as `contracts.graph` describes it."""
+    body = _body_of(model, max_history, opset)
+    top_k = compose.add_prefix(_parse(TOP_K, opset), "top_k/", rename_inputs=False, rename_outputs=False)
+    body.ir_version = top_k.ir_version
+    graph = compose.merge_models(body, top_k, io_map=[(ALL_SCORES, ALL_SCORES)])
+    onnx.checker.check_model(graph, full_check=True)
+    return graph
+
+
+def _body_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.ModelProto:
+    if isinstance(model, Blend):
+        return _blend_body(model, max_history, opset)
+    if isinstance(model, Popularity):
+        text, arrays = POPULARITY, popularity_arrays(model)
+    elif isinstance(model, ItemToItem):
+        text, arrays = ITEM_TO_ITEM, item_to_item_arrays(model, max_history)
+    elif isinstance(model, Ease):
+        text, arrays = ITEM_TO_ITEM, item_to_item_arrays(model.table, max_history)
+    elif isinstance(model, VmisKnn):
+        text, arrays = VMIS_KNN, vmis_tables(model, max_history)
+    elif isinstance(model, Ials):
+        text, arrays = ials_text(), ials_arrays(model, max_history)
+    elif isinstance(model, MeanOfItems):
+        text, arrays = MEAN, mean_arrays(model)
+    else:
+        return torch_body(model, max_history, opset, ALL_SCORES)
+    return _parse(text.replace("MAX_HISTORY", str(max_history)), opset, **arrays)
+
+
+def _blend_body(model: Blend, max_history: int, opset: int) -> onnx.ModelProto:
+    """Both bodies side by side on the same history, then the blend of their scores."""
+    body = _parse(BLEND, opset, share=np.float32([model.share]))
+    parts = {"network_scores": model.network, "neighbour_scores": model.neighbours}
+    nodes, initializers = [], []
+    for name, part in parts.items():
+        own = compose.add_prefix(_body_of(part, max_history, opset), f"{name}/", rename_inputs=False)
+        nodes += own.graph.node
+        initializers += own.graph.initializer
+        for node in own.graph.node:
+            node.output[:] = [name if output == f"{name}/{ALL_SCORES}" else output for output in node.output]
+        history = own.graph.input
+        assert [value.name for value in history] == [HISTORY]
+    nodes += body.graph.node
+    del body.graph.node[:], body.graph.input[:]
+    body.graph.node.extend(nodes)
+    body.graph.initializer.extend(initializers)
+    body.graph.input.extend(history)
+    return body
+
+
+def _parse(text: str, opset: int, **initializers: np.ndarray) -> onnx.ModelProto:
+    model = parser.parse_model(f'<ir_version: {IR_VERSION}, opset_import: ["" : {opset}]>{text}')
+    model.graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in initializers.items())
+    return model

@@ -1,0 +1,80 @@
+"""The body of the iALS graph: a user folded in by a fixed number of conjugate gradient steps, then all scores.
+
+The same arithmetic in the same order as `models.rungs.ials.Ials.fold_in`, which explains it. Rows of one user's
+history are [batch, MAX_HISTORY, factors]; vectors in the space of the factors are [batch, 1, factors].
+"""
+
+import numpy as np
+
+from models.rungs.ials import SMALLEST, STEPS, Ials
+
+_START = """
+ials (int32[batch, MAX_HISTORY] history) => (float[batch, columns] all_scores)
+<int64[1] middle = {1}, int64[1] last = {2}, float smallest = {SMALLEST}>
+{
+  rows = Gather <axis = 0> (item_table, history)
+  scaled = Mul (rows, root_weights)
+  across = Transpose <perm = [0, 2, 1]> (scaled)
+  wanted = Mul (rows, right_weights)
+  residual_0 = ReduceSum <keepdims = 1> (wanted, middle)
+  direction_0 = Identity (residual_0)
+  left_0 = ReduceSumSquare <keepdims = 1> (residual_0, last)
+"""
+
+_STEP = """
+  felt_STEP = MatMul (direction_STEP, across)
+  pulled_STEP = MatMul (felt_STEP, scaled)
+  pushed_STEP = Add (direction_STEP, pulled_STEP)
+  own_energy_STEP = ReduceSumSquare <keepdims = 1> (direction_STEP, last)
+  felt_energy_STEP = ReduceSumSquare <keepdims = 1> (felt_STEP, last)
+  energy_STEP = Add (own_energy_STEP, felt_energy_STEP)
+  divisor_STEP = Max (energy_STEP, smallest)
+  length_STEP = Div (left_STEP, divisor_STEP)
+  walked_STEP = Mul (length_STEP, direction_STEP)
+"""
+
+_ON_THE_WAY = """
+  done_STEP = Mul (length_STEP, pushed_STEP)
+  residual_NEXT = Sub (residual_STEP, done_STEP)
+  left_NEXT = ReduceSumSquare <keepdims = 1> (residual_NEXT, last)
+  left_divisor_STEP = Max (left_STEP, smallest)
+  turn_STEP = Div (left_NEXT, left_divisor_STEP)
+  kept_STEP = Mul (turn_STEP, direction_STEP)
+  direction_NEXT = Add (residual_NEXT, kept_STEP)
+"""
+
+_END = """
+  user = Sum (WALKED)
+  user_row = Squeeze (user, middle)
+  preferences = Gemm <transB = 1> (user_row, item_table)
+  all_scores = Add (preferences, popular)
+}
+"""
+
+
+def ials_text() -> str:
+    """The body as ONNX text; MAX_HISTORY is still to be put in."""
+    steps = [
+        (_STEP + (_ON_THE_WAY if step < STEPS - 1 else ""))
+        .replace("STEP", str(step))
+        .replace("NEXT", str(step + 1))
+        for step in range(STEPS)
+    ]
+    walked = ", ".join(f"walked_{step}" for step in range(STEPS))
+    text = "".join([_START, *steps, _END])
+    return text.replace("SMALLEST", str(SMALLEST)).replace("WALKED", walked)
+
+
+def ials_arrays(model: Ials, max_history: int) -> dict[str, np.ndarray]:
+    """What the text leaves open: the item table, the weights of the positions, the popular list.
+
+    The last column of the popular list stands for PADDING.
+    """
+    recency = model.recency(max_history)[None, :, None]
+    popular = np.append(np.float32(model.share) * model.popularity, 0)
+    return {
+        "item_table": model.item_table,
+        "root_weights": np.sqrt(np.float32(model.alpha) * recency),
+        "right_weights": np.float32(1 + model.alpha) * recency,
+        "popular": popular.astype(np.float32)[None, :],
+    }

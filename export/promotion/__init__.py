@@ -1,0 +1,1 @@
+"""Who ships, and why."""

@@ -1,0 +1,1 @@
+"""What was measured and decided, as one HTML page."""

@@ -1,0 +1,1 @@
+"""Smaller forms of a graph, and whether they still answer the same."""

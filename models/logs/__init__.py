@@ -1,0 +1,1 @@
+"""Interaction logs: read, checked, sampled, fetched."""

@@ -1,0 +1,1 @@
+"""Finding settings, within a budget."""

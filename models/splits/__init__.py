@@ -1,0 +1,1 @@
+"""The parts of a log, and what is asked of them."""
