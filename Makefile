@@ -15,7 +15,7 @@ setup: $(INSTALLED)  ## make .venv and install everything into it
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 13) else f"flyweight needs Python 3.11 or 3.12, found {v.major}.{v.minor}; say make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --editable '.[train,loadtest,dev]'
+	$(VENV)/bin/python -m pip install --editable '.[train,loadtest,bench,dev]'
 	@touch $@
 
 demo: $(INSTALLED)  ## the whole journey on a sample log, then serve it (EXIT=1 stops at the end)
@@ -32,8 +32,8 @@ lint: $(INSTALLED)  ## style, and who may import whom
 	@$(VENV)/bin/ruff format --check $(ROOMS) tests
 	@$(VENV)/bin/lint-imports
 
-bench: $(INSTALLED)  ## what onnxruntime alone manages here: the ceiling of any service around it
-	@$(VENV)/bin/python -m export.measuring.ceiling
+bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI and onnxruntime alone (needs wrk; 30 min)
+	@$(VENV)/bin/python -m loadtests.peers.bench
 
 loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO
 	@$(FLYWEIGHT) loadtest $(if $(TRAFFIC),--traffic $(TRAFFIC))

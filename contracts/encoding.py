@@ -54,8 +54,7 @@ class Catalog:
 
     def indices_of_numbers(self, numbers: np.ndarray) -> np.ndarray:
         """int32 item indices in the order given; a number outside the catalog is dropped."""
-        last = len(self.index_of_number) - 1  # always PADDING: where every larger number lands
-        indices = self.index_of_number[np.minimum(numbers, last)]
+        indices = self.index_of_number.take(numbers, mode="clip")  # the last is PADDING: all larger land there
         return indices[indices != PADDING]
 
 
@@ -72,11 +71,10 @@ def encode_histories(histories: Sequence[Sequence[int]], max_history: int) -> np
     return encoded
 
 
-def encode_excluded(excluded: Sequence[Iterable[int]]) -> np.ndarray:
-    """Sets of item indices as int32 `[batch, m]`, padded on the right to the longest (m may be 0)."""
-    rows = [list(items) for items in excluded]
-    encoded = np.full((len(rows), max(map(len, rows), default=0)), PADDING, dtype=np.int32)
-    for row, items in enumerate(rows):
+def encode_excluded(excluded: Sequence[Sequence[int]]) -> np.ndarray:
+    """Item indices as int32 `[batch, m]`, padded on the right to the longest (m may be 0). One may stand twice."""
+    encoded = np.full((len(excluded), max(map(len, excluded), default=0)), PADDING, dtype=np.int32)
+    for row, items in enumerate(excluded):
         encoded[row, : len(items)] = items
     return encoded
 

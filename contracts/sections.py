@@ -194,6 +194,7 @@ class Service(_Section):
     host: Name = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535)] = 3000
     workers: Count = 0
+    shortcut: bool = True
     max_batch: Positive = 64
     max_in_flight: Positive = 1024
     max_body_bytes: Positive = 1_048_576

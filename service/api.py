@@ -14,7 +14,8 @@ from contracts import durable
 from contracts.faults import Fault, UsageFault
 from contracts.machine import cores
 from contracts.settings import Settings, read_settings, variable_of
-from service.app import ANSWER_SECONDS, Worker, create_app
+from service import shortcut
+from service.app import ANSWER_SECONDS, PREDICT, Worker, create_app, predict_endpoint
 from service.embedded_redis import embedded_redis
 from service.feature_cache import RedisFeatureCache
 from service.lifetime import child_of, private_folder
@@ -78,6 +79,11 @@ class Flyweight:
             os.environ[_PARENT_VARIABLE] = str(os.getpid())
         except Fault as fault:
             _exit_with(fault)
+
+
+shortcut.behind_middlewares(Flyweight, PREDICT, predict_endpoint(_worker))
+if _settings.service.shortcut:
+    shortcut.before_bentoml(Flyweight, PREDICT, predict_endpoint(_worker), _worker.note_shortcut)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.metadata
+import logging
 import platform
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -14,7 +15,8 @@ from contracts.machine import cores
 from contracts.settings import Settings
 from service import telemetry
 from service.batching import Batcher
-from service.errors import MethodNotAllowed, NotFound
+from service.deadlines import Deadline, Overdue
+from service.errors import Expired, MethodNotAllowed, NotFound
 from service.exchange import TEXT, Endpoint, Exchange, Reply
 from service.feature_cache import FeatureCache
 from service.openapi import openapi_document
@@ -36,9 +38,15 @@ ROUTES = {
 """Every path there is and its method; BentoML answers the last four."""
 
 ANSWER_SECONDS = 3
-"""How long an answer may take beyond the time that its body may take to arrive."""
+"""How long an answer may take once its body has arrived."""
 
-_LIBRARIES = ("flyweight", "bentoml", "onnxruntime", "numpy", "msgspec", "redis", "starlette")
+PREDICT = "/predict"
+
+_LOG = logging.getLogger(__name__)
+_SLOWER = "requests go through its middlewares, which is slower and otherwise the same"
+_ENCODER = msgspec.json.Encoder()
+
+_LIBRARIES = ("flyweight", "bentoml", "onnxruntime", "numpy", "msgspec", "redis", "starlette", "uvicorn")
 
 
 class Worker:
@@ -54,6 +62,9 @@ class Worker:
             max_batch=settings.service.max_batch,
             max_in_flight=settings.service.max_in_flight,
         )
+        self._body_deadline = Deadline(settings.service.body_timeout_ms / 1000)
+        self._answer_deadline = Deadline(ANSWER_SECONDS)
+        self._takes_shortcut = False
 
     @property
     def is_ready(self) -> bool:
@@ -64,28 +75,44 @@ class Worker:
         telemetry.forget_dead_workers()
         self.rollout.boot()
         self.batcher.start()
-        watcher = asyncio.create_task(self.rollout.follow(), name="rollout")
+        watching = (self.rollout.follow(), self._body_deadline.watch(), self._answer_deadline.watch())
+        watchers = [asyncio.create_task(each, name=each.__qualname__) for each in watching]
+        if self.settings.service.shortcut and not self._takes_shortcut:
+            _LOG.warning("the shortcut to %s does not hold with this version of BentoML: %s", PREDICT, _SLOWER)
+        # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
+        logging.getLogger("uvicorn.access").propagate = False
         try:
             yield
         finally:
-            watcher.cancel()
-            await asyncio.wait([watcher])
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.wait(watchers)
             await self.batcher.stop()
             await self.features.close()
+
+    def note_shortcut(self) -> None:
+        """/predict is answered before BentoML sees the request."""
+        self._takes_shortcut = True
 
     def variant(self) -> str:
         serving = self.rollout.current
         return serving.model.variant if serving else "none"
 
     async def predict(self, exchange: Exchange) -> Reply:
-        limits = self.settings.service
         with self.batcher.admit():  # first: the bodies of a crowd would else fill the memory
-            body = await exchange.read_json(max_bytes=limits.max_body_bytes, timeout_ms=limits.body_timeout_ms)
-            found = await self.batcher.ask(parse_predict(body))
-        model = found.serving.model
-        answer = Answer(exchange.request_id, found.items, model, found.source, found.reason, found.reason.degraded)
-        headers = ((b"x-model-version", model.version.encode()), (b"x-variant", model.variant.encode()))
-        return Reply(msgspec.json.encode(answer), headers=headers)
+            body = await exchange.read_json(
+                max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
+            )
+            found = await self._in_time(self.batcher.ask(parse_predict(body)))
+        serving, reason = found.serving, found.reason
+        answer = Answer(exchange.request_id, found.items, serving.model, found.source, reason, reason.degraded)
+        return Reply(_ENCODER.encode(answer), headers=serving.headers)
+
+    async def _in_time(self, asking: Awaitable[Recommendation]) -> Recommendation:
+        try:
+            return await self._answer_deadline.wait(asking)
+        except Overdue:
+            raise Expired(f"the answer took longer than {self._answer_deadline.seconds:g} s, the limit") from None
 
     async def status(self, exchange: Exchange) -> Reply:
         artifact = self.rollout.current.artifact
@@ -105,6 +132,7 @@ class Worker:
             "features": {"state": fault.removeprefix("feature_cache_") if fault else "up"},
             "degraded": fault is not None,
             "workers": self.settings.service.workers or cores(),
+            "shortcut": self._takes_shortcut,
             "versions": _versions(),
         }
         return Reply(msgspec.json.encode(status))
@@ -119,19 +147,23 @@ class Worker:
 def create_app(worker: Worker) -> Starlette:
     """The application of one worker. The last route catches every other path, to keep one error shape."""
     answers: dict[str, Callable[[Exchange], Awaitable[Reply]]] = {
-        "/predict": worker.predict,
+        PREDICT: worker.predict,
         "/status": worker.status,
         "/metrics": _metrics,
         "/openapi.json": _openapi,
         "/": worker.index,
     }
-    seconds = worker.settings.service.body_timeout_ms / 1000 + ANSWER_SECONDS
     routes = [
-        Route(path, Endpoint(path, answer, worker.variant, timeout_seconds=seconds), methods=[ROUTES[path]])
+        Route(path, Endpoint(path, answer, worker.variant), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
-    routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant, timeout_seconds=seconds)))
+    routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant)))
     return Starlette(routes=routes, lifespan=worker.lifespan)
+
+
+def predict_endpoint(worker: Worker) -> Endpoint:
+    """/predict alone, for the short way to it."""
+    return Endpoint(PREDICT, worker.predict, worker.variant)
 
 
 async def _refuse(exchange: Exchange) -> Reply:

@@ -1,6 +1,5 @@
 """One HTTP exchange of ours: request id, body, the answer or the error in its one shape, and its count."""
 
-import asyncio
 import logging
 import re
 import secrets
@@ -11,10 +10,10 @@ from time import perf_counter
 from starlette.types import Receive, Scope, Send
 
 from service import telemetry
+from service.deadlines import Deadline, Overdue
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
-    Expired,
     HttpError,
     InternalError,
     UnsupportedMediaType,
@@ -28,7 +27,7 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     body: bytes
     content_type: bytes = JSON
@@ -39,72 +38,59 @@ class ClientGone(Exception):
     """The client closed the connection; there is nobody to answer."""
 
 
-@dataclass(frozen=True, slots=True)
 class Exchange:
     """What a route sees of a request."""
 
-    scope: Scope
-    receive: Receive
-    request_id: str
+    __slots__ = ("_receive", "headers", "request_id", "scope")
 
-    def header(self, name: bytes) -> bytes | None:
-        return _header(self.scope, name)
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self._receive = receive
 
-    async def read_json(self, *, max_bytes: int, timeout_ms: int) -> bytes:
+    async def read_json(self, *, max_bytes: int, deadline: Deadline) -> bytes:
         """The whole body, not parsed. Raises 408, 413 or 415."""
-        media_type = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-        if media_type != JSON:
-            found = media_type.decode("latin-1") or "none"
-            raise UnsupportedMediaType(f"Content-Type is {found}; expected application/json")
-        announced = self.header(b"content-length") or b""
+        if (announced_type := self.headers.get(b"content-type")) != JSON:
+            _check_media_type(announced_type or b"")
+        announced = self.headers.get(b"content-length", b"")
         if announced.isdigit() and (len(announced) > _MAX_LENGTH_DIGITS or int(announced) > max_bytes):
             raise _too_large(max_bytes)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                return await self._read(max_bytes)
-        except TimeoutError:
-            raise BodyTimeout(f"the body was not received within {timeout_ms} ms") from None
+            return await deadline.wait(self._read(max_bytes))
+        except Overdue:
+            raise BodyTimeout(f"the body was not received within {deadline.seconds:g} s") from None
 
     async def _read(self, max_bytes: int) -> bytes:
-        body = bytearray()
+        body = b""
         while True:
-            message = await self.receive()
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
             body += message.get("body", b"")
             if len(body) > max_bytes:  # also where no Content-Length announced it
                 raise _too_large(max_bytes)
             if not message.get("more_body"):
-                return bytes(body)
+                return body
 
 
 class Endpoint:
     """An ASGI application for one route: whatever happens, one answer and one count."""
 
     def __init__(
-        self,
-        route: str,
-        answer: Callable[[Exchange], Awaitable[Reply]],
-        variant: Callable[[], str],
-        *,
-        timeout_seconds: float,
+        self, route: str, answer: Callable[[Exchange], Awaitable[Reply]], variant: Callable[[], str]
     ) -> None:
-        """`route` and `variant()` are labels of metrics, so they come from closed lists.
-
-        `timeout_seconds` covers body and answer, so it lies over the body's timeout, and under BentoML's,
-        whose 504 has another shape.
-        """
+        """`route` and `variant()` are labels of metrics, so they come from closed lists."""
         self._route = route
         self._answer = answer
         self._variant = variant
-        self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
-        exchange = Exchange(scope, receive, _request_id(scope))
+        exchange = Exchange(scope, receive)
         status = 200
         try:
-            reply = await self._answer_in_time(exchange)
+            reply = await self._answer(exchange)
         except ClientGone:
             return
         except HttpError as error:
@@ -115,16 +101,6 @@ class Endpoint:
             status, reply = error.status, _error_reply(error, exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
         telemetry.count_request(self._route, self._variant(), status, started)
-
-    async def _answer_in_time(self, exchange: Exchange) -> Reply:
-        limit = asyncio.timeout(self._timeout_seconds)
-        try:
-            async with limit:
-                return await self._answer(exchange)
-        except TimeoutError:
-            if not limit.expired():  # some other timeout, which nobody expected: a bug
-                raise
-            raise Expired(f"the answer took longer than {self._timeout_seconds:g} s, the limit") from None
 
 
 def _error_reply(error: HttpError, request_id: str) -> Reply:
@@ -142,14 +118,16 @@ async def _send(send: Send, status: int, reply: Reply, request_id: str) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def _request_id(scope: Scope) -> str:
+def _request_id(given: bytes | None) -> str:
     """The client's own where it is short and printable, else a new one."""
-    given = _header(scope, b"x-request-id")
     return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def _header(scope: Scope, name: bytes) -> bytes | None:
-    return next((value for key, value in scope["headers"] if key == name), None)
+def _check_media_type(announced: bytes) -> None:
+    media_type = announced.partition(b";")[0].strip().lower()
+    if media_type != JSON:
+        found = media_type.decode("latin-1") or "none"
+        raise UnsupportedMediaType(f"Content-Type is {found}; expected application/json")
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:

@@ -25,6 +25,7 @@ from contracts.reasons import Reason
 PARTITIONS = 64
 MARKER_KEY = "fw1:marker"
 _FORMAT = 1
+_UNSIGNED = {1: np.dtype("<u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4")}
 _USERS_PER_PIPELINE = 1000
 
 
@@ -42,12 +43,12 @@ def pack(numbers: np.ndarray) -> bytes:
 
 
 def unpack(value: bytes) -> np.ndarray:
-    """uint32 item numbers, newest last. Raises `ValueError` for a value of another format."""
+    """Item numbers (unsigned, of any width), newest last. Raises `ValueError` for a value of another format."""
     width = value[1] if len(value) > 1 else 0
     if not 1 <= width <= 4 or value[0] != _FORMAT or (len(value) - 2) % width:
         raise ValueError(f"found a history that starts with {value[:2].hex()!r}, expected format {_FORMAT}")
-    if width == 4:
-        return np.frombuffer(value, dtype="<u4", offset=2)
+    if width != 3:
+        return np.frombuffer(value, dtype=_UNSIGNED[width], offset=2)
     wide = np.zeros(((len(value) - 2) // width, 4), dtype=np.uint8)
     wide[:, :width] = np.frombuffer(value, dtype=np.uint8, offset=2).reshape(-1, width)
     return wide.view("<u4").ravel()

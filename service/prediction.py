@@ -23,7 +23,7 @@ _PLACE = re.compile(r"^(?P<problem>.*) - at `\$\.?(?P<field>[^`]*)`$", re.DOTALL
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 
 
-class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
+class PredictRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """The body of POST /predict. `history` wins when `user_id` comes too."""
 
     user_id: Id | UnsetType = UNSET
@@ -33,7 +33,7 @@ class PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
     seen: RepeatPolicy | UnsetType = UNSET
 
 
-class Item(msgspec.Struct):
+class Item(msgspec.Struct, gc=False):
     item_id: str
     score: float
 
@@ -44,7 +44,7 @@ class Model(msgspec.Struct, frozen=True):
     version: str
 
 
-class Answer(msgspec.Struct):
+class Answer(msgspec.Struct, gc=False):
     """The body of a 200 from POST /predict."""
 
     request_id: str

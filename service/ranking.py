@@ -1,6 +1,7 @@
 """The one way from histories to answers, for the service, measuring, evaluation and batch alike."""
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,17 +24,17 @@ class Predictor(Protocol):
     def predict(self, history: np.ndarray, excluded: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """One question: item indices newest last, how many items, and which ones never."""
 
-    history: Sequence[int]
+    history: Sequence[int] | np.ndarray
     k: int
-    excluded: Collection[int] = ()
+    excluded: Sequence[int] = ()
     policy: RepeatPolicy = "mask"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ranking:
     """Item indices, best first, with their scores. Shorter than k only when fewer items remain."""
 
@@ -50,24 +51,28 @@ def rank(predictor: Predictor, queries: Sequence[Query]) -> list[Ranking]:
         encode_excluded([_excluded(query) for query in queries]),
         max(query.k for query in queries),
     )
-    return [_cut(query, row, row_scores) for query, row, row_scores in zip(queries, items, scores, strict=True)]
+    complete = np.isfinite(scores).all(axis=1).tolist()
+    rows = zip(queries, items.tolist(), scores.tolist(), complete, strict=True)
+    return [_cut(*row) for row in rows]
 
 
-def _excluded(query: Query) -> Collection[int]:
+def _excluded(query: Query) -> Sequence[int] | np.ndarray:
     by_policy = excluded_by_policy(query.history, query.policy)
-    return {*by_policy, *query.excluded}
+    return [*by_policy, *query.excluded] if query.excluded else by_policy
 
 
-def _cut(query: Query, items: np.ndarray, scores: np.ndarray) -> Ranking:
+def _cut(query: Query, items: list[int], scores: list[float], complete: bool) -> Ranking:
     """The first k of a row that were not excluded, behind the seen items where the policy is `first`."""
-    answers = np.isfinite(scores)
-    ranking = Ranking(items[answers][: query.k].tolist(), scores[answers][: query.k].tolist())
+    if not complete:
+        answers = [place for place, score in enumerate(scores) if math.isfinite(score)]
+        items, scores = [items[place] for place in answers], [scores[place] for place in answers]
+    ranking = Ranking(items[: query.k], scores[: query.k])
     return _put_repeats_in_front(query, ranking) if query.policy == "first" else ranking
 
 
 def _put_repeats_in_front(query: Query, behind: Ranking) -> Ranking:
     """Seen items have no score of the model here: theirs go down in steps of one to just above its best."""
-    front = [item for item in repeats_in_front(query.history) if item not in query.excluded]
+    front = [item for item in repeats_in_front(np.asarray(query.history).tolist()) if item not in query.excluded]
     best = behind.scores[0] if behind.scores else 0.0
     steps = [best + len(front) - place for place in range(len(front))]
     return Ranking((front + behind.items)[: query.k], (steps + behind.scores)[: query.k])

@@ -18,7 +18,7 @@ from service.rollout import Rollout, Serving
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recommendation:
     items: list[Item]
     serving: Serving
@@ -80,21 +80,21 @@ class Recommender:
             _LOG.exception("%s fails at run time; the popular list answers", serving.artifact.path)
 
 
-def _look_up(serving: Serving, reading: Reading | list[str]) -> tuple[Sequence[int], Reason]:
+def _look_up(serving: Serving, reading: Reading | list[str]) -> tuple[Sequence[int] | np.ndarray, Reason]:
     """The history as item indices, and what that allows."""
     if isinstance(reading, Reason):
         return (), reading
     if reading is None or len(reading) == 0:
         return (), Reason.COLD_USER
     if isinstance(reading, np.ndarray):
-        indices = serving.catalog.indices_of_numbers(reading).tolist()
+        indices = serving.catalog.indices_of_numbers(reading)
     else:
         indices = serving.catalog.indices_of_ids(reading)
     telemetry.count_unknown_items(len(reading) - len(indices))
-    return indices, Reason.OK if indices else Reason.UNKNOWN_ITEMS
+    return indices, Reason.OK if len(indices) else Reason.UNKNOWN_ITEMS
 
 
-def _query(serving: Serving, request: PredictRequest, history: Sequence[int]) -> Query:
+def _query(serving: Serving, request: PredictRequest, history: Sequence[int] | np.ndarray) -> Query:
     return Query(
         history,
         DEFAULT_K if request.k is UNSET else request.k,

@@ -103,7 +103,7 @@ def test_named_file_must_exist(tmp_path):
         ("[service]\nport = 70000", ["[service] port = 70000", "`int` <= 65535"]),
         ('[service]\nport = "3000"', ["[service] port = '3000'", "Expected `int`, got `str`"]),
         ("[service]\nport = true", ["[service] port = True", "Expected `int`, got `bool`"]),
-        ("[service]\nmax-batchh = 3", ["[service]", "`max-batchh`", "Allowed: host, port, workers, max-batch,"]),
+        ("[service]\nmax-batchh = 3", ["[service]", "`max-batchh`", "Allowed: host, port, workers, shortcut,"]),
         ("[servic]\nport = 1", ["`servic`", "Allowed: paths, log, split"]),
         ("service = 3", ["[service] = 3", "Expected `object`"]),
         ('[split]\nprotocol = "random"', ["[split] protocol = 'random'", "Allowed: time-split, leave-one-out."]),

@@ -153,6 +153,41 @@ def test_schema_of_bentoml_answers(server: Server) -> None:
     assert (server.root / "state").stat().st_mode & 0o777 == 0o700
 
 
+def test_shortcut_holds_with_the_installed_bentoml(server: Server) -> None:
+    assert server.call("/status")[1]["shortcut"] is True
+
+
+def received(server: Server, request: bytes, *, body: bytes = b"") -> list[bytes]:
+    """What comes back, packet by packet, up to the end of the JSON; `body` is sent once that was asked for."""
+    packets = []
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(request)
+        while not packets or not packets[-1].endswith(b"}"):
+            packets.append(connection.recv(65_536))
+            assert packets[-1], "closed before the end"
+            if packets[-1].startswith(b"HTTP/1.1 100"):
+                connection.sendall(body)
+    return packets
+
+
+def post(body: bytes, *headers: bytes) -> bytes:
+    lines = [b"POST /predict HTTP/1.1", b"Host: a", b"Content-Type: application/json", *headers]
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", b""])
+
+
+def test_an_answer_is_one_packet(server: Server) -> None:
+    body = b'{"history": ["i0"]}'
+    for _ in range(20):
+        assert len(received(server, post(body) + body)) == 1
+
+
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Server) -> None:
+    body = b'{"history": ["i0"]}'
+    invitation, answer = received(server, post(body, b"Expect: 100-continue"), body=body)
+    assert invitation.startswith(b"HTTP/1.1 100")
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
 def test_metrics_add_up_over_all_workers(server: Server) -> None:
     def counted() -> float:
         series = 'flyweight_fallbacks_total{reason="cold_user"} '
@@ -210,8 +245,9 @@ def test_redis_that_is_named_is_used_and_none_is_started(tiny, tmp_path: Path, r
     with connect(redis_url) as redis:
         redis.flushall()
         write_histories(redis, {"u1": np.array([10])}.items(), ttl_seconds=600)
-    server = launch(OURS, tmp_path, REDIS_URL=redis_url)
+    server = launch(OURS, tmp_path, REDIS_URL=redis_url, FLYWEIGHT_SERVICE_SHORTCUT="false")
     assert server.call("/predict", {"user_id": "u1"})[1]["reason"] == "ok"
+    assert server.call("/status")[1]["shortcut"] is False  # the public way answers the same
     assert running(tmp_path / "state") is None
     assert stop(server, signal.SIGINT) == 0
 

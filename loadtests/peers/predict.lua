@@ -1,0 +1,60 @@
+-- wrk's script: POST /predict for random known users; what it found goes to standard output as one line of JSON.
+-- Arguments after `--`: how many users there are, k, and `check` to look at every answer (slower, never timed).
+
+local threads = {}
+local prepared = {}
+
+function setup(thread)
+  table.insert(threads, thread)
+end
+
+function init(args)
+  local users, k = tonumber(args[1]), tonumber(args[2])
+  wanted_items = k
+  local headers = { ["Content-Type"] = "application/json", ["Host"] = wrk.headers["Host"] }
+  for number = 0, users - 1 do
+    local body = string.format('{"user_id": "u%05d", "k": %d}', number, k)
+    table.insert(prepared, wrk.format("POST", nil, headers, body))
+  end
+  answers, good, bad = 0, 0, ""
+  if args[3] == "check" then
+    response = check
+  end
+end
+
+function request()
+  return prepared[math.random(#prepared)]
+end
+
+function check(status, headers, body)
+  answers = answers + 1
+  local _, items = body:gsub('"item_id"', "")
+  if status == 200 and items == wanted_items and body:find('"source"%s*:%s*"model"') then
+    good = good + 1
+  elseif bad == "" then
+    bad = string.format("status %d: %s", status, body:sub(1, 300))
+  end
+end
+
+local function quoted(text)
+  local function escaped(character)
+    return string.format("\\u%04x", character:byte())
+  end
+  return '"' .. text:gsub('[%c"\\\127-\255]', escaped) .. '"'
+end
+
+function done(summary, latency, requests)
+  local seen, fine, example = 0, 0, ""
+  for _, thread in ipairs(threads) do
+    seen, fine = seen + thread:get("answers"), fine + thread:get("good")
+    example = example ~= "" and example or thread:get("bad")
+  end
+  local errors = summary.errors
+  io.write(string.format(
+    '{"duration_us": %d, "answers": %d, "mean_us": %.1f, "p50_us": %d, "p99_us": %d, "max_us": %d, '
+      .. '"errors": {"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}, '
+      .. '"checked": %d, "good": %d, "bad": %s}\n',
+    summary.duration, summary.requests, latency.mean, latency:percentile(50), latency:percentile(99), latency.max,
+    errors.connect, errors.read, errors.write, errors.status, errors.timeout, seen, fine, quoted(example)
+  ))
+end

@@ -1,0 +1,43 @@
+"""What a contender takes of the machine: CPU time and memory of its whole process tree."""
+
+import contextlib
+
+import psutil
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """The process and all its descendants; empty when it is gone."""
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def cpu_seconds(processes: list[psutil.Process]) -> float:
+    """User and system time so far. A process that has ended counts as nothing."""
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def memory_mb(processes: list[psutil.Process]) -> float:
+    """Proportional set size in MB: a page that several processes share counts once in all."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += process.memory_full_info().pss
+    return total / 1e6
+
+
+def connections_held(processes: list[psutil.Process], port: int) -> list[int]:
+    """How many connections to `port` each process serves right now; processes without any are left out."""
+    counts = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found = process.net_connections("tcp")
+            counts.append(sum(c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port for c in found))
+    return [count for count in counts if count]

@@ -1,0 +1,89 @@
+"""What every contender is given: an artifact with random weights, and one Redis full of known users."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from contracts import durable
+from contracts.artifact import Artifact, open_artifact
+from contracts.faults import Fault
+from contracts.settings import SHORT_VARIABLES
+from service.feature_cache import connect, write_histories
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = {"transformer": "sasrec", "light": "mean"}
+"""What the bench calls a model, and the rung that it is."""
+
+ITEMS, USERS, HISTORY = 3706, 10_000, 50
+_TTL_SECONDS = 86_400
+_CONFIG = f"""# Written by `make bench`.
+[training]
+max-history = {HISTORY}
+
+[sasrec]
+dimension = 64
+layers = 2
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """One model's artifact, the configuration file whose [paths] hold it, and the Redis that all share."""
+
+    model: str
+    config: Path
+    artifact: Artifact
+    redis_url: str
+
+
+def make_world(model: str, folder: Path, redis_url: str) -> World:
+    """Export and promote the artifact of `model` under `folder`, with the command line as a user would.
+
+    Raises `Fault` with the command's own words when that fails.
+    """
+    config = folder / "flyweight.toml"
+    durable.write_bytes(config, _CONFIG.encode())
+    result = folder / "export.json"
+    rung = MODELS[model]
+    _flyweight("export", "--untrained", "--items", ITEMS, "--rung", rung, "--config", config, "--json", result)
+    (sealed,) = msgspec.json.decode(result.read_bytes())["artifacts"]
+    _flyweight("promote", sealed["path"], "--force", "--config", config)
+    return World(model, config, open_artifact(Path(sealed["path"])), redis_url)
+
+
+def fill(world: World) -> None:
+    """Give every known user of the Redis a history of items of this world's artifact."""
+    numbers = world.artifact.catalog.item_numbers
+    histories = np.random.default_rng(1).choice(numbers, size=(USERS, HISTORY))
+    with connect(world.redis_url) as redis:
+        write_histories(redis, zip(map(user_id, range(USERS)), histories, strict=True), ttl_seconds=_TTL_SECONDS)
+
+
+def user_id(number: int) -> str:
+    """The ids that predict.lua asks for."""
+    return f"u{number:05d}"
+
+
+def clean_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment without any setting of ours: none of the caller's may reach one contender only."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in SHORT_VARIABLES and not name.startswith(("FLYWEIGHT_", "BENTOML_"))
+    }
+
+
+def _flyweight(*words: object) -> None:
+    command = [sys.executable, "-m", "flyweight", *map(str, words)]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if ended.returncode:
+        tail = "\n".join(ended.stdout.strip().splitlines()[-10:])
+        raise Fault(f"`flyweight {words[0]}` ended with exit code {ended.returncode}. Its last words:\n{tail}")
