@@ -68,6 +68,13 @@ def _sasrec(items: int, settings: Settings, seed: int) -> Sasrec:
     return _network(FullTable, items, settings, network_choices("sasrec", settings), seed)
 
 
+def _sasrec_all_positions(items: int, settings: Settings, seed: int) -> Sasrec:
+    """As a transformer is exported when nobody thinks of it; tells what computing one position saves."""
+    network = _sasrec(items, settings, seed)
+    network.last_only = False
+    return network
+
+
 def _student(items: int, settings: Settings, seed: int) -> Sasrec:
     return _network(FullTable, items, settings, network_choices("student", settings), seed)
 
@@ -104,6 +111,7 @@ _MAKERS = {
     "blend": _blend,
     "student": _student,
     "mean": _mean,
+    "sasrec-all-positions": _sasrec_all_positions,
 }
 
 UNTRAINED = tuple(_MAKERS)

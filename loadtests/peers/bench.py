@@ -23,12 +23,11 @@ from loadtests.peers import WORKERS, ceiling, figures, measuring, wrk
 from loadtests.peers.contenders import CEILING, CONTENDERS, can_run, running
 from loadtests.peers.report import Plan, Report, make_report
 from loadtests.peers.table import render
-from loadtests.peers.world import HISTORY, ITEMS, MODELS, World, fill, make_world
+from loadtests.peers.world import CEILINGS, HISTORY, ITEMS, MODELS, World, fill, make_world
 from service.embedded_redis import embedded_redis
 
 _WIDTH_OF_A_FILE = 160
 _CEILING_SECONDS = 3
-
 
 SMOKE = {"seconds": 1, "rounds": 1, "connections": (16,), "models": ("light",)}
 
@@ -44,19 +43,25 @@ def run(plan: Plan, paths: Paths) -> Report:
     measured: list[figures.Measured] = []
     ceilings: list[figures.Ceiling] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch, embedded_redis(Path(scratch, "redis")) as redis:
-        worlds = []
-        for model in plan.models:
-            _tell(f"exporting and promoting the model {model}")
-            worlds.append(make_world(model, paths.runs / "bench" / model, redis))
+        worlds = [_make_world(model, paths, redis) for model in plan.models]
+        beside = {
+            world.model: [_make_world(graph, paths, redis) for graph in CEILINGS[world.model]] for world in worlds
+        }
         for round_ in range(1, plan.rounds + 1):
             for world in worlds:
                 fill(world)
                 for name in order(plan.contenders, round_):
                     if name == CEILING:
-                        ceilings += _measure_ceiling(world, plan, round_)
+                        for each in (world, *beside[world.model]):
+                            ceilings += _measure_ceiling(each, plan, round_)
                     else:
                         measured += _measure_server(name, world, plan, round_, Path(scratch))
     return make_report(plan, measured, ceilings)
+
+
+def _make_world(model: str, paths: Paths, redis_url: str) -> World:
+    _tell(f"exporting and promoting the model {model}")
+    return make_world(model, paths.runs / "bench" / model.replace(", ", "-").replace(" ", "-"), redis_url)
 
 
 def _measure_server(name: str, world: World, plan: Plan, round_: int, scratch: Path) -> list[figures.Measured]:

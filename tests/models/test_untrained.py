@@ -10,6 +10,7 @@ from models.untrained import UNTRAINED, untrained
 SETTINGS = Settings(
     training=Training(max_history=6), sasrec=Sasrec(dimension=8, layers=1, heads=2), vmis_knn=VmisKnn(sessions=500)
 )
+ALL_POSITIONS = "sasrec-all-positions"
 HISTORY = np.array([[-1, -1, -1, 4, 2, 9], [-1, -1, -1, -1, -1, -1]], dtype=np.int32)
 
 
@@ -19,12 +20,17 @@ def test_untrained_model_of_any_size_scores_its_catalog(rung):
     assert scores.shape == (2, 1000) and scores.dtype == np.float32 and np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("rung", UNTRAINED)
+@pytest.mark.parametrize("rung", [rung for rung in UNTRAINED if rung != ALL_POSITIONS])
 def test_arrays_give_the_same_model_back(rung):
     model = untrained(rung, 50, SETTINGS, seed=1)
     arrays = model.to_arrays()
     again = MeanOfItems.from_arrays(arrays) if rung == "mean" else model_from_arrays(rung.split(":")[0], arrays)
     np.testing.assert_array_equal(again.scores(HISTORY), model.scores(HISTORY))
+
+
+def test_computing_the_newest_position_alone_gives_the_same_scores():
+    plain, short = (untrained(rung, 50, SETTINGS, seed=1).scores(HISTORY) for rung in (ALL_POSITIONS, "sasrec"))
+    np.testing.assert_allclose(plain, short, atol=1e-5)
 
 
 @pytest.mark.parametrize("rung", ["item-to-item", "sasrec", "mean"])

@@ -8,6 +8,7 @@ from rich.console import Console
 from loadtests.peers.ceiling import Rate
 from loadtests.peers.figures import Ceiling, Measured, median_ceilings, medians, ratios, why_void
 from loadtests.peers.table import render, verdict
+from loadtests.peers.world import PLAIN_GRAPH
 from loadtests.peers.wrk import Errors
 
 
@@ -72,16 +73,19 @@ def peers(fastapi: float, plain: float) -> list[Measured]:
 
 
 def test_peers_at_their_best_decide_whether_the_table_is_void():
-    assert why_void(peers(2600.0, 900.0), [ceiling()]) == []
-    (reason,) = why_void(peers(2599.0, 900.0), [ceiling()])
-    assert "fastapi reaches 0.260 of onnxruntime alone, expected at least 0.26" in reason
-    assert len(why_void(peers(100.0, 100.0), [ceiling()])) == 2
+    assert why_void(peers(2600.0, 900.0), [ceiling(model=PLAIN_GRAPH)]) == []
+    (reason,) = why_void(peers(2599.0, 900.0), [ceiling(model=PLAIN_GRAPH)])
+    assert "fastapi reaches 0.260 of onnxruntime alone on the plain graph, expected at least 0.26" in reason
+    assert len(why_void(peers(100.0, 100.0), [ceiling(model=PLAIN_GRAPH)])) == 2
 
 
 def test_without_transformer_peer_or_ceiling_nothing_is_judged():
     assert why_void(peers(2600.0, 900.0), []) is None
-    assert why_void(peers(2600.0, 900.0)[:2], [ceiling()]) is None
-    assert why_void([measured(p, model="light") for p in ("fastapi", "plain-bentoml")], [ceiling()]) is None
+    assert why_void(peers(2600.0, 900.0)[:2], [ceiling(model=PLAIN_GRAPH)]) is None
+    assert (
+        why_void([measured(p, model="light") for p in ("fastapi", "plain-bentoml")], [ceiling(model=PLAIN_GRAPH)])
+        is None
+    )
 
 
 def test_verdict_says_void_and_why():
