@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint bench loadtest quality protocols clean
+.PHONY: help setup demo serve test lint bench growth soak loadtest quality protocols clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,12 @@ lint: $(INSTALLED)  ## style, and who may import whom
 
 bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI and onnxruntime alone (needs wrk; 30 min)
 	@$(VENV)/bin/python -m loadtests.peers.bench
+
+growth: $(INSTALLED)  ## requests a second against catalog, history, connections, workers, as pictures (needs wrk; 25 min)
+	@$(VENV)/bin/python -m loadtests.peers.growth
+
+soak: $(INSTALLED)  ## ten minutes of load: memory flat, no answer lost, none late? (needs wrk)
+	@$(VENV)/bin/python -m loadtests.peers.soak
 
 loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO
 	@$(FLYWEIGHT) loadtest $(if $(TRAFFIC),--traffic $(TRAFFIC))

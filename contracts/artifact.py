@@ -13,8 +13,7 @@
 
 import contextlib
 import hashlib
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -159,10 +158,9 @@ def seal(
         content = msgspec.json.encode(msgspec.structs.replace(manifest, files=sealed))
         (folder / MANIFEST).write_bytes(msgspec.json.format(content, indent=2))
         place = artifacts / f"{stem}-{open_artifact(folder, verify=False).version}"
-        if _is_whole(place):
-            os.utime(place / MANIFEST)
-        else:
+        if not _is_whole(place):
             durable.publish_directory(folder, place)
+        durable.make_newest(place / MANIFEST, _manifests(artifacts))
     return open_artifact(place)
 
 
@@ -191,13 +189,15 @@ def sealed_artifacts(artifacts: Path) -> list[Artifact]:
 
     One that cannot be opened (damaged, or of another schema version) is passed over: it competes no more.
     """
-    found = [path.parent for path in artifacts.glob(f"[!.]*/{MANIFEST}")]
-    found.sort(key=lambda path: ((path / MANIFEST).stat().st_mtime_ns, path.name))
     opened = []
-    for path in found:
+    for path in sorted(_manifests(artifacts), key=lambda path: (path.stat().st_mtime_ns, path)):
         with contextlib.suppress(ArtifactFault):
-            opened.append(open_artifact(path, verify=False))
+            opened.append(open_artifact(path.parent, verify=False))
     return opened
+
+
+def _manifests(artifacts: Path) -> Iterator[Path]:
+    return artifacts.glob(f"[!.]*/{MANIFEST}")
 
 
 def _is_whole(path: Path) -> bool:

@@ -10,9 +10,10 @@ import fcntl
 import os
 import re
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = ".partial-"
@@ -81,6 +82,18 @@ def lock(path: Path, *, wait: bool = True) -> Iterator[None]:
     with path.open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
+
+
+def make_newest(path: Path, among: Iterable[Path]) -> None:
+    """Give the file `path` a later time of change than every file of `among` has.
+
+    The clock of a file system stands still for milliseconds: files written one after the other may tie.
+    """
+    times = [time.time_ns()]
+    for other in among:
+        with suppress(FileNotFoundError):  # removed meanwhile
+            times.append(other.stat().st_mtime_ns + 1)
+    os.utime(path, ns=(max(times), max(times)))
 
 
 def remove_leftovers(path: Path) -> None:

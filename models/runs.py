@@ -5,6 +5,7 @@ model.safetensors       the model's arrays, and always "popularity": the list to
 checkpoint.safetensors  only while it trains: where to go on after an interruption
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,9 +84,14 @@ class Run:
 
 def find_runs(runs: Path) -> list[Run]:
     """The finished runs in a folder, newest last; refits are not among them."""
-    found = sorted(runs.glob(f"[!.]*/{RUN}"), key=lambda path: (path.stat().st_mtime_ns, path))
+    found = sorted(described_runs(runs), key=lambda path: (path.stat().st_mtime_ns, path))
     opened = [open_run(path.parent) for path in found]
     return [run for run in opened if not run.description.refit_of]
+
+
+def described_runs(runs: Path) -> Iterator[Path]:
+    """The description of every run that was finished, refits among them."""
+    return runs.glob(f"[!.]*/{RUN}")
 
 
 def open_run(folder: Path) -> Run:

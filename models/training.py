@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -21,7 +20,7 @@ from models.lesson import first_lesson, second_lesson, with_history_of
 from models.refitting import REFIT_PARTS, whole_split
 from models.rungs.ease import ease_refusal
 from models.rungs.item_tables import jpq_refusal
-from models.runs import CHECKPOINT, MODEL, RUN, SCHEMA_VERSION, Run, RunDescription, open_run
+from models.runs import CHECKPOINT, MODEL, RUN, SCHEMA_VERSION, Run, RunDescription, described_runs, open_run
 from models.splits.split import Split
 
 _LIBRARIES = ("implicit", "numpy", "polars", "scipy", "threadpoolctl", "torch")
@@ -142,12 +141,13 @@ def _once(settings: Settings, description: RunDescription, learn_it) -> Run:
     with durable.lock(settings.paths.runs / f".{run.folder.name}.lock"):
         if (run.folder / RUN).exists():
             (run.folder / CHECKPOINT).unlink(missing_ok=True)
-            os.utime(run.folder / RUN)  # asked for last, so it is the newest again
+            durable.make_newest(run.folder / RUN, described_runs(settings.paths.runs))
             return dataclasses.replace(open_run(run.folder), reused=True)
         finished, popularity, model = learn_it(run)
         durable.write_bytes(run.folder / MODEL, save({"popularity": popularity} | model.to_arrays()))
         content = msgspec.json.format(msgspec.json.encode(finished), indent=2)
         durable.write_bytes(run.folder / RUN, content)
+        durable.make_newest(run.folder / RUN, described_runs(settings.paths.runs))
         (run.folder / CHECKPOINT).unlink(missing_ok=True)
     return open_run(run.folder)
 

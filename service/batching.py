@@ -5,8 +5,7 @@ is the next batch. A single request waits for nothing; under load batches grow b
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from service.errors import InternalError, Overloaded, Stopping
@@ -36,6 +35,7 @@ class Batcher(Generic[Question, Reply]):
         self._waiting: deque[tuple[Question, asyncio.Future[Reply]]] = deque()
         self._arrived = asyncio.Event()
         self._in_flight = 0
+        self._admission = Admission(self)
         self._task: asyncio.Task | None = None
 
     def start(self) -> None:
@@ -50,20 +50,16 @@ class Batcher(Generic[Question, Reply]):
         while self._waiting:
             _fail(self._waiting.popleft()[1], Stopping("the service is stopping; ask again in a moment"))
 
-    @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Count one who is about to ask. Raises `Overloaded` at once when too many are in already."""
+    def admit(self) -> "Admission":
+        """Count one who is about to ask, for as long as a `with` of what this returns lasts. Raises `Overloaded`
+        at once when too many are in already."""
         self._refuse_when_stopped()
         if self._in_flight >= self._max_in_flight:
             raise Overloaded(
                 f"{self._in_flight} requests are in this worker, the limit is {self._max_in_flight}; "
                 "ask again in a second"
             )
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
+        return self._admission
 
     async def ask(self, question: Question) -> Reply:
         """Wait for the reply. Whoever asks for a client was admitted before its body was read."""
@@ -103,6 +99,19 @@ class Batcher(Generic[Question, Reply]):
             _LOG.exception("a batch of %d requests failed", len(batch))
             for _, future in batch:
                 _fail(future, InternalError("this request failed by a fault of the service; see its log"))
+
+
+class Admission:
+    """One place among those in flight; the same object for all, since it only counts."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+
+    def __enter__(self) -> None:
+        self._batcher._in_flight += 1
+
+    def __exit__(self, *exception: object) -> None:
+        self._batcher._in_flight -= 1
 
 
 def _fail(future: asyncio.Future, error: Exception) -> None:

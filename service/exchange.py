@@ -1,8 +1,8 @@
 """One HTTP exchange of ours: request id, body, the answer or the error in its one shape, and its count."""
 
 import logging
+import os
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -120,7 +120,7 @@ async def _send(send: Send, status: int, reply: Reply, request_id: str) -> None:
 
 def _request_id(given: bytes | None) -> str:
     """The client's own where it is short and printable, else a new one."""
-    return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    return given.decode() if given and _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
 
 
 def _check_media_type(announced: bytes) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from contracts.encoding import RepeatPolicy
+from contracts.encoding import REPEAT_POLICIES, RepeatPolicy
 from contracts.interaction import MAX_ID_LENGTH
 from contracts.reasons import Reason, Source
 from service.errors import InvalidRequest
@@ -93,7 +93,8 @@ def _explain(problem: str) -> InvalidRequest:
         return InvalidRequest(f"unknown field {name!r}; expected some of {known}", name)
     if place := _PLACE.match(problem):
         field = place["field"] or None
-        return InvalidRequest(f"{field or 'the body'}: {_lower_first(place['problem'])}", field)
+        allowed = f"; expected one of {', '.join(REPEAT_POLICIES)}" if field == "seen" else ""
+        return InvalidRequest(f"{field or 'the body'}: {_lower_first(place['problem'])}{allowed}", field)
     return InvalidRequest(f"the body: {_lower_first(problem)}")
 
 

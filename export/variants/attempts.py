@@ -3,6 +3,7 @@
 `artifacts/variants-RUN.json` says of each whether it was made, and if not, why: none is dropped in silence.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -64,12 +65,17 @@ def record_attempts(artifacts: Path, attempts: list[Attempt]) -> None:
         earlier = {attempt.variant: attempt for attempt in _read(path)} if path.exists() else {}
         content = msgspec.json.encode([*(earlier | now).values()])
         durable.write_bytes(path, msgspec.json.format(content, indent=2))
+        durable.make_newest(path, _records(artifacts))
 
 
 def read_attempts(artifacts: Path) -> list[Attempt]:
     """Every variant that was tried of every run, the run that was exported last coming last."""
-    records = sorted(artifacts.glob(_RECORD.format("*")), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    records = sorted(_records(artifacts), key=lambda path: (path.stat().st_mtime_ns, path))
     return [attempt for path in records for attempt in _read(path)]
+
+
+def _records(artifacts: Path) -> Iterator[Path]:
+    return artifacts.glob(_RECORD.format("*"))
 
 
 def _read(path: Path) -> list[Attempt]:

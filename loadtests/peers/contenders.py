@@ -41,6 +41,7 @@ class Running:
     name: str
     process: subprocess.Popen
     port: int
+    workers: int = WORKERS
 
     @property
     def url(self) -> str:
@@ -56,10 +57,11 @@ def can_run(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def running(name: str, world: World, folder: Path) -> Iterator[Running]:
+def running(name: str, world: World, folder: Path, *, workers: int = WORKERS) -> Iterator[Running]:
     """Start a contender in the empty `folder`, yield it once every worker answers, and end all of it.
 
-    Raises `Fault` with the end of its log when it does not come up within 90 s.
+    Only this service heeds `workers`; peers always run `WORKERS`. Raises `Fault` with the end of its log when it
+    does not come up within 90 s.
     """
     port = _free_port()
     log = folder / "server.log"
@@ -67,17 +69,17 @@ def running(name: str, world: World, folder: Path) -> Iterator[Running]:
         process = subprocess.Popen(
             _command(name, world, port),
             cwd=ROOT,
-            env=_environment(name, world, port, folder),
+            env=_environment(name, world, port, folder, workers),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for the bench, which then ends the contender
             preexec_fn=partial(child_of, os.getpid()),
         )
-    contender = Running(name, process, port)
+    contender = Running(name, process, port, workers)
     try:
         if not _poll(lambda: process.poll() is not None or _all_workers_answer(contender), _READY_SECONDS):
-            raise _not_ready(name, log, f"did not answer with {WORKERS} workers within {_READY_SECONDS} s")
+            raise _not_ready(name, log, f"did not answer with {workers} workers within {_READY_SECONDS} s")
         if process.poll() is not None:
             raise _not_ready(name, log, f"ended with exit code {process.returncode} before it was ready")
         yield contender
@@ -97,7 +99,7 @@ def _command(name: str, world: World, port: int) -> list[str]:
     return [sys.executable, "-m", "uvicorn", app, *place, *options, "--no-access-log", "--log-level", "warning"]
 
 
-def _environment(name: str, world: World, port: int, folder: Path) -> dict[str, str]:
+def _environment(name: str, world: World, port: int, folder: Path, workers: int) -> dict[str, str]:
     home = folder / "bentoml"
     home.mkdir()
     told = {
@@ -112,7 +114,7 @@ def _environment(name: str, world: World, port: int, folder: Path) -> dict[str, 
             "FLYWEIGHT_STATE": str(folder / "state"),
             "FLYWEIGHT_CONFIG": str(world.config),
         }
-        told[variable_of(("service", "workers"))] = str(WORKERS)
+        told[variable_of(("service", "workers"))] = str(workers)
     if name in OURS and SHORTCUT in setting_keys():
         told[variable_of(SHORTCUT)] = "true" if name == "flyweight-shortcut" else "false"
     return clean_environment() | told
@@ -129,7 +131,7 @@ def _all_workers_answer(contender: Running) -> bool:
                     return False
         except (OSError, HTTPException):
             return False
-        return len(connections_held(contender.family(), contender.port)) >= WORKERS
+        return len(connections_held(contender.family(), contender.port)) >= contender.workers
 
 
 def _answers(connection: HTTPConnection) -> bool:

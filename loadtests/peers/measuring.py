@@ -20,7 +20,7 @@ def measure(contender: Running, model: str, *, connections: int, seconds: int, r
     wrk.check(contender.url, connections=connections, seconds=min(_CHECK_SECONDS, seconds), users=USERS)
     ours = contender.name in OURS
     family = contender.family()
-    predict_before, fallbacks_before = _own_metrics(contender.url) if ours else (0.0, 0.0)
+    predict_before, fallbacks_before = own_metrics(contender.url) if ours else (0.0, 0.0)
     cpu_before = cpu_seconds(family)
     held: list[int] = []
     sampler = threading.Timer(seconds / 2, lambda: held.extend(connections_held(family, contender.port)))
@@ -28,7 +28,7 @@ def measure(contender: Running, model: str, *, connections: int, seconds: int, r
     found, generator = wrk.load(contender.url, connections=connections, seconds=seconds, users=USERS)
     cpu = cpu_seconds(family) - cpu_before
     sampler.join()
-    predict, fallbacks = _own_metrics(contender.url) if ours else (0.0, 0.0)
+    predict, fallbacks = own_metrics(contender.url) if ours else (0.0, 0.0)
     answers = max(found.answers, 1)
     return Measured(
         model=model,
@@ -51,7 +51,7 @@ def measure(contender: Running, model: str, *, connections: int, seconds: int, r
     )
 
 
-def _own_metrics(url: str) -> tuple[float, float]:
+def own_metrics(url: str) -> tuple[float, float]:
     """Seconds in the predict stage and answers that the model did not give, of all workers so far."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as response:
         text = response.read().decode()

@@ -33,6 +33,15 @@ def memory_mb(processes: list[psutil.Process]) -> float:
     return total / 1e6
 
 
+def resident_mb(processes: list[psutil.Process]) -> float:
+    """Resident set size in MB: a page that several processes share counts once for each."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total / 1e6
+
+
 def connections_held(processes: list[psutil.Process], port: int) -> list[int]:
     """How many connections to `port` each process serves right now; processes without any are left out."""
     counts = []

@@ -27,9 +27,9 @@ the peers are judged."""
 
 ITEMS, USERS, HISTORY = 3706, 10_000, 50
 _TTL_SECONDS = 86_400
-_CONFIG = f"""# Written by `make bench`.
+_CONFIG = """# Written by `make bench`.
 [training]
-max-history = {HISTORY}
+max-history = {history}
 
 [sasrec]
 dimension = 64
@@ -47,25 +47,27 @@ class World:
     redis_url: str
 
 
-def make_world(model: str, folder: Path, redis_url: str) -> World:
+def make_world(model: str, folder: Path, redis_url: str, *, items: int = ITEMS, history: int = HISTORY) -> World:
     """Export and promote the artifact of `model` under `folder`, with the command line as a user would.
+
+    `model` is one of `MODELS`, one of `CEILINGS`, or the name of a rung.
 
     Raises `Fault` with the command's own words when that fails.
     """
-    rung = MODELS.get(model) or CEILINGS["transformer"][model]
+    rung = MODELS.get(model) or CEILINGS["transformer"].get(model, model)
     config = folder / "flyweight.toml"
-    durable.write_bytes(config, _CONFIG.encode())
+    durable.write_bytes(config, _CONFIG.format(history=history).encode())
     result = folder / "export.json"
-    _flyweight("export", "--untrained", "--items", ITEMS, "--rung", rung, "--config", config, "--json", result)
+    _flyweight("export", "--untrained", "--items", items, "--rung", rung, "--config", config, "--json", result)
     (sealed,) = msgspec.json.decode(result.read_bytes())["artifacts"]
     _flyweight("promote", sealed["path"], "--force", "--config", config)
     return World(model, config, open_artifact(Path(sealed["path"])), redis_url)
 
 
 def fill(world: World) -> None:
-    """Give every known user of the Redis a history of items of this world's artifact."""
-    numbers = world.artifact.catalog.item_numbers
-    histories = np.random.default_rng(1).choice(numbers, size=(USERS, HISTORY))
+    """Give every known user of the Redis a history of items of this world's artifact, as long as it reads."""
+    numbers, history = world.artifact.catalog.item_numbers, world.artifact.manifest.max_history
+    histories = np.random.default_rng(1).choice(numbers, size=(USERS, history))
     with connect(world.redis_url) as redis:
         write_histories(redis, zip(map(user_id, range(USERS)), histories, strict=True), ttl_seconds=_TTL_SECONDS)
 

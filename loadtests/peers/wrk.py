@@ -36,9 +36,10 @@ class Errors(msgspec.Struct, frozen=True):
 
 
 class Pass(msgspec.Struct, frozen=True):
-    """The line of JSON that predict.lua writes. Times are microseconds; the last three are of a check pass.
+    """The line of JSON that predict.lua writes. Times are microseconds; checked, good, bad are of a check pass.
 
-    wrk corrects latencies for what it would have asked while an answer was late (coordinated omission).
+    wrk corrects latencies for what it would have asked while an answer was late (coordinated omission);
+    `over_100_ms` is without that correction: answers, each counted once.
     """
 
     duration_us: int
@@ -51,6 +52,7 @@ class Pass(msgspec.Struct, frozen=True):
     checked: int
     good: int
     bad: str
+    over_100_ms: int = 0
 
     @property
     def rps(self) -> float:
@@ -72,7 +74,7 @@ def load(url: str, *, connections: int, seconds: int, users: int) -> tuple[Pass,
     Returns the figures and the seconds of CPU that wrk itself took. Raises `RunNotValid` when wrk fails.
     """
     before = _cpu_of_ended_children()
-    found = _run(url, connections, seconds, users)
+    found = _run(url, connections, seconds, users, "load")
     return found, _cpu_of_ended_children() - before
 
 
@@ -114,11 +116,11 @@ def parse(output: str) -> Pass:
     )
 
 
-def _run(url: str, connections: int, seconds: int, users: int, *more: str) -> Pass:
+def _run(url: str, connections: int, seconds: int, users: int, mode: str) -> Pass:
     require_wrk()
     options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     options += ["--timeout", f"{_TIMEOUT_SECONDS}s", "--script", str(SCRIPT)]
-    command = ["wrk", *options, f"{url}/predict", "--", str(users), str(K), *more]
+    command = ["wrk", *options, f"{url}/predict", "--", str(users), str(K), mode, str(connections)]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -131,3 +131,21 @@ def test_lock_is_refused_while_another_process_holds_it_and_free_when_that_dies(
         holder.wait()
         with durable.lock(tmp_path / "lock", wait=False):
             pass
+
+
+def test_newest_is_newer_than_what_was_written_or_made_newest_just_before(tmp_path):
+    files = [tmp_path / name for name in "abc"]
+    for path in files:
+        path.touch()
+    for path in [*files, *reversed(files)] * 50:  # far faster than the clock of a file system ticks
+        durable.make_newest(path, files)
+        assert sorted(files, key=lambda one: one.stat().st_mtime_ns)[-1] == path
+        assert len({one.stat().st_mtime_ns for one in files if one != path} & {path.stat().st_mtime_ns}) == 0
+
+
+def test_newest_is_newer_than_what_a_clock_that_went_ahead_wrote(tmp_path):
+    ahead, path = tmp_path / "ahead", tmp_path / "path"
+    ahead.touch(), path.touch()
+    os.utime(ahead, ns=(4_000_000_000 * 10**9, 4_000_000_000 * 10**9))
+    durable.make_newest(path, [ahead, tmp_path / "gone", path])
+    assert path.stat().st_mtime_ns > ahead.stat().st_mtime_ns

@@ -37,7 +37,7 @@ def test_every_field_is_read() -> None:
         (b'{"history": [%s]}' % b",".join([b'"i"'] * 1001), "history", "length <= 1000"),
         (b'{"user_id": "u", "exclude": [""]}', "exclude[0]", "length >= 1"),
         (b'{"user_id": "u", "exclude": [%s]}' % b",".join([b'"i"'] * 1001), "exclude", "length <= 1000"),
-        (b'{"user_id": "u", "seen": "hide"}', "seen", "'hide'"),
+        (b'{"user_id": "u", "seen": "hide"}', "seen", "'hide'; expected one of mask, keep, drop-last, first"),
         (b'{"user_id": "u", "n": 5}', "n", "unknown field"),
         (b'{"x": %s}' % (b"[" * 100_000), "x", "unknown field"),
         (b'{"a` - at `$.k": 5}', "a` - at `$.k", "unknown field"),
