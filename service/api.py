@@ -17,6 +17,7 @@ from contracts.settings import Settings, read_settings, variable_of
 from service import shortcut
 from service.app import ANSWER_SECONDS, PREDICT, Worker, create_app, predict_endpoint
 from service.embedded_redis import embedded_redis
+from service.fast_lane import open_fast_lane
 from service.feature_cache import RedisFeatureCache
 from service.lifetime import child_of, private_folder
 from service.rollout import load, promoted_path
@@ -82,8 +83,8 @@ class Flyweight:
 
 
 shortcut.behind_middlewares(Flyweight, PREDICT, predict_endpoint(_worker))
-if _settings.service.shortcut:
-    shortcut.before_bentoml(Flyweight, PREDICT, predict_endpoint(_worker), _worker.note_shortcut)
+if _settings.service.shortcut and _PARENT_VARIABLE in os.environ:  # in a worker, whose server is ours to change
+    open_fast_lane(_worker)
 
 
 @contextlib.contextmanager

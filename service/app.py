@@ -18,6 +18,7 @@ from service.batching import Batcher
 from service.deadlines import Deadline, Overdue
 from service.errors import Expired, MethodNotAllowed, NotFound
 from service.exchange import TEXT, Endpoint, Exchange, Reply
+from service.fair_share import FairShare
 from service.feature_cache import FeatureCache
 from service.openapi import openapi_document
 from service.prediction import Answer, PredictRequest, parse_predict
@@ -43,7 +44,6 @@ ANSWER_SECONDS = 3
 PREDICT = "/predict"
 
 _LOG = logging.getLogger(__name__)
-_SLOWER = "requests go through its middlewares, which is slower and otherwise the same"
 _ENCODER = msgspec.json.Encoder()
 
 _LIBRARIES = ("flyweight", "bentoml", "onnxruntime", "numpy", "msgspec", "redis", "starlette", "uvicorn")
@@ -62,8 +62,9 @@ class Worker:
             max_batch=settings.service.max_batch,
             max_in_flight=settings.service.max_in_flight,
         )
+        self.fair_share = FairShare(is_busy=self.batcher.is_busy)
         self._body_deadline = Deadline(settings.service.body_timeout_ms / 1000)
-        self._answer_deadline = Deadline(ANSWER_SECONDS)
+        self.answer_deadline = Deadline(ANSWER_SECONDS)
         self._takes_shortcut = False
 
     @property
@@ -75,10 +76,8 @@ class Worker:
         telemetry.forget_dead_workers()
         self.rollout.boot()
         self.batcher.start()
-        watching = (self.rollout.follow(), self._body_deadline.watch(), self._answer_deadline.watch())
+        watching = (self.rollout.follow(), self._body_deadline.watch(), self.answer_deadline.watch())
         watchers = [asyncio.create_task(each, name=each.__qualname__) for each in watching]
-        if self.settings.service.shortcut and not self._takes_shortcut:
-            _LOG.warning("the shortcut to %s does not hold with this version of BentoML: %s", PREDICT, _SLOWER)
         # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
         logging.getLogger("uvicorn.access").propagate = False
         try:
@@ -91,7 +90,7 @@ class Worker:
             await self.features.close()
 
     def note_shortcut(self) -> None:
-        """/predict is answered before BentoML sees the request."""
+        """A connection was opened on which /predict is answered before BentoML sees the request."""
         self._takes_shortcut = True
 
     def variant(self) -> str:
@@ -99,20 +98,25 @@ class Worker:
         return serving.model.variant if serving else "none"
 
     async def predict(self, exchange: Exchange) -> Reply:
-        with self.batcher.admit():  # first: the bodies of a crowd would else fill the memory
+        self.batcher.enter()  # first: the bodies of a crowd would else fill the memory
+        try:
             body = await exchange.read_json(
                 max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
             )
-            found = await self._in_time(self.batcher.ask(parse_predict(body)))
+            found = await self.answer_deadline.wait(self.batcher.ask(parse_predict(body)))
+        except Overdue:
+            raise self.expired() from None
+        finally:
+            self.batcher.leave()
+        return self.reply(found, exchange.request_id)
+
+    def reply(self, found: Recommendation, request_id: str) -> Reply:
         serving, reason = found.serving, found.reason
-        answer = Answer(exchange.request_id, found.items, serving.model, found.source, reason, reason.degraded)
+        answer = Answer(request_id, found.items, serving.model, found.source, reason, reason.degraded)
         return Reply(_ENCODER.encode(answer), headers=serving.headers)
 
-    async def _in_time(self, asking: Awaitable[Recommendation]) -> Recommendation:
-        try:
-            return await self._answer_deadline.wait(asking)
-        except Overdue:
-            raise Expired(f"the answer took longer than {self._answer_deadline.seconds:g} s, the limit") from None
+    def expired(self) -> Expired:
+        return Expired(f"the answer took longer than {self.answer_deadline.seconds:g} s, the limit")
 
     async def status(self, exchange: Exchange) -> Reply:
         artifact = self.rollout.current.artifact

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from service.errors import InternalError, Overloaded, Stopping
 
@@ -14,6 +14,17 @@ _LOG = logging.getLogger(__name__)
 
 Question = TypeVar("Question")
 Reply = TypeVar("Reply")
+Given = TypeVar("Given", contravariant=True)
+
+
+class Asker(Protocol[Given]):
+    """Who gets a reply, or the error instead; an `asyncio.Future` is one. `done()`: it wants neither any more."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, reply: Given) -> None: ...
+
+    def set_exception(self, error: Exception) -> None: ...
 
 
 class Batcher(Generic[Question, Reply]):
@@ -32,10 +43,9 @@ class Batcher(Generic[Question, Reply]):
         self._answer_batch = answer_batch
         self._max_batch = max_batch
         self._max_in_flight = max_in_flight
-        self._waiting: deque[tuple[Question, asyncio.Future[Reply]]] = deque()
+        self._waiting: deque[tuple[Question, Asker[Reply]]] = deque()
         self._arrived = asyncio.Event()
         self._in_flight = 0
-        self._admission = Admission(self)
         self._task: asyncio.Task | None = None
 
     def start(self) -> None:
@@ -50,24 +60,33 @@ class Batcher(Generic[Question, Reply]):
         while self._waiting:
             _fail(self._waiting.popleft()[1], Stopping("the service is stopping; ask again in a moment"))
 
-    def admit(self) -> "Admission":
-        """Count one who is about to ask, for as long as a `with` of what this returns lasts. Raises `Overloaded`
-        at once when too many are in already."""
+    def enter(self) -> None:
+        """Count one who is about to ask, until it leaves. Raises `Overloaded` when too many are in already."""
         self._refuse_when_stopped()
         if self._in_flight >= self._max_in_flight:
             raise Overloaded(
                 f"{self._in_flight} requests are in this worker, the limit is {self._max_in_flight}; "
                 "ask again in a second"
             )
-        return self._admission
+        self._in_flight += 1
+
+    def leave(self) -> None:
+        self._in_flight -= 1
+
+    def is_busy(self) -> bool:
+        return self._in_flight > 0
 
     async def ask(self, question: Question) -> Reply:
-        """Wait for the reply. Whoever asks for a client was admitted before its body was read."""
-        self._refuse_when_stopped()
+        """Wait for the reply. Whoever asks for a client has entered before its body was read."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, future))
-        self._arrived.set()
+        self.submit(question, future)
         return await future
+
+    def submit(self, question: Question, asker: Asker[Reply]) -> None:
+        """The reply goes to `asker`, unless that is done before. Raises `Stopping` once the batcher is stopped."""
+        self._refuse_when_stopped()
+        self._waiting.append((question, asker))
+        self._arrived.set()
 
     def _refuse_when_stopped(self) -> None:
         if self._task is None:
@@ -80,40 +99,27 @@ class Batcher(Generic[Question, Reply]):
             batch = [self._waiting.popleft() for _ in range(size)]
             if not self._waiting:
                 self._arrived.clear()
-            batch = [(question, future) for question, future in batch if not future.done()]
+            batch = [(question, asker) for question, asker in batch if not asker.done()]
             if batch:
                 await self._answer(batch)
 
-    async def _answer(self, batch: list[tuple[Question, asyncio.Future[Reply]]]) -> None:
-        """Every future gets exactly one reply or error; a failure stays within its batch."""
+    async def _answer(self, batch: list[tuple[Question, Asker[Reply]]]) -> None:
+        """Every asker gets exactly one reply or error; a failure stays within its batch."""
         try:
             replies = await self._answer_batch([question for question, _ in batch])
-            for (_, future), reply in zip(batch, replies, strict=True):
-                if not future.done():  # done: the client went away
-                    future.set_result(reply)
+            for (_, asker), reply in zip(batch, replies, strict=True):
+                if not asker.done():  # done: the client went away
+                    asker.set_result(reply)
         except asyncio.CancelledError:
-            for _, future in batch:
-                _fail(future, Stopping("the service is stopping; ask again in a moment"))
+            for _, asker in batch:
+                _fail(asker, Stopping("the service is stopping; ask again in a moment"))
             raise
         except Exception:
             _LOG.exception("a batch of %d requests failed", len(batch))
-            for _, future in batch:
-                _fail(future, InternalError("this request failed by a fault of the service; see its log"))
+            for _, asker in batch:
+                _fail(asker, InternalError())
 
 
-class Admission:
-    """One place among those in flight; the same object for all, since it only counts."""
-
-    def __init__(self, batcher: Batcher) -> None:
-        self._batcher = batcher
-
-    def __enter__(self) -> None:
-        self._batcher._in_flight += 1
-
-    def __exit__(self, *exception: object) -> None:
-        self._batcher._in_flight -= 1
-
-
-def _fail(future: asyncio.Future, error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+def _fail(asker: Asker, error: Exception) -> None:
+    if not asker.done():
+        asker.set_exception(error)

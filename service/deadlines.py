@@ -6,7 +6,8 @@ the one that began first is over first: a look at the oldest, now and then, does
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from time import monotonic
+from typing import Protocol, TypeVar
 
 Result = TypeVar("Result")
 
@@ -18,18 +19,32 @@ class Overdue(Exception):
     """A wait took longer than its limit."""
 
 
+class Waiting(Protocol):
+    """What can be ended; a task is one."""
+
+    def cancel(self) -> object: ...
+
+
 class Deadline:
     """A limit of `seconds` for each of any number of waits, one at a time per task; kept while `watch` runs."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._began: dict[asyncio.Task, float] = {}  # in the order of time
-        self._ended: set[asyncio.Task] = set()
+        self._began: dict[Waiting, float] = {}  # in the order of time
+        self._ended: set[Waiting] = set()
+
+    def begin(self, waiting: Waiting) -> None:
+        """From now on the limit counts: `waiting` is cancelled once it is over, unless it ended before."""
+        self._began[waiting] = monotonic()
+
+    def end(self, waiting: Waiting) -> None:
+        del self._began[waiting]
+        self._ended.discard(waiting)
 
     async def wait(self, result: Awaitable[Result]) -> Result:
         """What `result` gives. Raises `Overdue` when that takes longer than the limit."""
         task = asyncio.current_task()
-        self._began[task] = task.get_loop().time()
+        self.begin(task)
         try:
             return await result
         except asyncio.CancelledError:
@@ -37,19 +52,18 @@ class Deadline:
                 raise Overdue from None
             raise
         finally:
-            del self._began[task]
-            self._ended.discard(task)
+            self.end(task)
 
     async def watch(self) -> None:
         """End what is overdue, for ever."""
         while True:
             await asyncio.sleep(self.seconds / _LOOKS)
-            self._end_overdue(asyncio.get_running_loop().time() - self.seconds)
+            self._end_overdue(monotonic() - self.seconds)
 
     def _end_overdue(self, latest: float) -> None:
-        for task, began in self._began.items():
+        for waiting, began in list(self._began.items()):
             if began > latest:
                 break
-            if task not in self._ended:
-                self._ended.add(task)
-                task.cancel()
+            if waiting not in self._ended:
+                self._ended.add(waiting)
+                waiting.cancel()

@@ -84,6 +84,9 @@ class ServerError(HttpError):
 class InternalError(ServerError):
     """A fault of the service."""
 
+    def __init__(self) -> None:
+        super().__init__("this request failed by a fault of the service; see its log")
+
 
 class Overloaded(ServerError):
     """Too many requests are in this worker already."""

@@ -46,7 +46,7 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.request_id = request_id_of(self.headers.get(b"x-request-id"))
         self._receive = receive
 
     async def read_json(self, *, max_bytes: int, deadline: Deadline) -> bytes:
@@ -94,16 +94,15 @@ class Endpoint:
         except ClientGone:
             return
         except HttpError as error:
-            status, reply = error.status, _error_reply(error, exchange.request_id)
+            status, reply = error.status, error_reply(error, exchange.request_id)
         except Exception:
             _LOG.exception("request %s to %s failed", exchange.request_id, self._route)
-            error = InternalError("this request failed by a fault of the service; see its log")
-            status, reply = error.status, _error_reply(error, exchange.request_id)
+            status, reply = InternalError.status, error_reply(InternalError(), exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
         telemetry.count_request(self._route, self._variant(), status, started)
 
 
-def _error_reply(error: HttpError, request_id: str) -> Reply:
+def error_reply(error: HttpError, request_id: str) -> Reply:
     return Reply(error_body(error, request_id), headers=error.headers)
 
 
@@ -118,7 +117,7 @@ async def _send(send: Send, status: int, reply: Reply, request_id: str) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def _request_id(given: bytes | None) -> str:
+def request_id_of(given: bytes | None) -> str:
     """The client's own where it is short and printable, else a new one."""
     return given.decode() if given and _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
 

@@ -98,12 +98,19 @@ def test_client_that_goes_away_holds_up_nobody() -> None:
 
 def test_one_too_many_is_refused_at_once_and_room_comes_back() -> None:
     async def visit(batcher: Batcher, number: int) -> int:
-        with batcher.admit():
+        batcher.enter()
+        try:
             return await batcher.ask(number)
+        finally:
+            batcher.leave()
 
     async def scenario(batcher: Batcher) -> tuple[list, int]:
-        crowd = await asyncio.gather(*(visit(batcher, n) for n in range(3)), return_exceptions=True)
-        return crowd, await visit(batcher, 9)
+        crowd = asyncio.gather(*(visit(batcher, n) for n in range(3)), return_exceptions=True)
+        await asyncio.sleep(0)
+        assert batcher.is_busy()
+        assert [type(found) for found in await crowd] == [int, int, Overloaded]
+        assert not batcher.is_busy()
+        return await crowd, await visit(batcher, 9)
 
     crowd, later = run(Doubler(), scenario, max_in_flight=2)
     assert crowd[:2] == [0, 2]
@@ -126,7 +133,7 @@ def test_whoever_waits_when_it_stops_is_told() -> None:
 def test_nobody_is_admitted_once_it_has_stopped() -> None:
     async def scenario(batcher: Batcher) -> None:
         await batcher.stop()
-        with pytest.raises(Stopping), batcher.admit():
-            pass
+        with pytest.raises(Stopping):
+            batcher.enter()
 
     run(Doubler(), scenario)

@@ -1,0 +1,184 @@
+"""The short way from a connection to an answer, for a plain question.
+
+uvicorn makes a task, a scope, an event and two writes for each request, BentoML's middlewares more of the kind;
+together they cost more than a prediction. A question is plain when it is `POST /predict` in HTTP/1.1 as JSON, when
+all of it has arrived in one piece and alone, and when it can be read and admitted: then it goes from the parser to
+the batcher, and the answer from the batcher to the transport. Any other takes the public way through uvicorn,
+BentoML and Starlette, where whatever is wrong with it is said.
+
+Not public: that uvicorn (0.54) looks up its HTTP protocol in `HTTP_PROTOCOLS`, and what its own does when.
+tests/service/test_fast_lane.py fails when that changes. `[service] shortcut = false` closes the lane. Why:
+docs/decisions/0012-shortcut.md.
+"""
+
+import logging
+from functools import lru_cache, partial
+from time import perf_counter
+from typing import Any
+
+from uvicorn.config import HTTP_PROTOCOLS
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service import telemetry
+from service.app import PREDICT, Worker
+from service.errors import HttpError, InternalError
+from service.exchange import JSON, Reply, error_reply, request_id_of
+from service.prediction import parse_predict
+from service.recommender import Recommendation
+
+_LOG = logging.getLogger(__name__)
+_PATH = PREDICT.encode()
+
+
+def open_fast_lane(worker: Worker) -> None:
+    """From now on, what uvicorn starts in this process answers plain questions by the short way."""
+    HTTP_PROTOCOLS["auto"] = partial(FastLane, worker)
+
+
+class FastLane(HttpToolsProtocol):
+    """One connection. Between the head of what may be a plain question and its end, `_body` holds its body."""
+
+    def __init__(self, worker: Worker, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.worker = worker
+        self._body: bytes | None = None
+        worker.note_shortcut()
+        worker.fair_share.note_connection()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._body is not None and not self.transport.is_closing():
+            self._take_public_way()  # the rest is still under way, which may take long
+
+    def on_headers_complete(self) -> None:
+        if self._may_be_plain():
+            self._body = b""
+        else:
+            super().on_headers_complete()
+
+    def _may_be_plain(self) -> bool:
+        parser = self.parser
+        return (
+            self.url == _PATH
+            and parser.get_method() == b"POST"
+            and not self.expect_100_continue
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused  # a client that asks without reading has to wait
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and parser.get_http_version() == "1.1"
+        )
+
+    def on_body(self, body: bytes) -> None:
+        if self._body is None:
+            super().on_body(body)
+        else:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        if self._body is not None:
+            if self._ask(self._body):
+                self._body = None
+                return
+            self._take_public_way()
+        super().on_message_complete()
+
+    def _take_public_way(self) -> None:
+        """As if the head had come only now."""
+        body, self._body = self._body, None
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+
+    def _ask(self, body: bytes) -> bool:
+        """False for what cannot be asked: the public way finds out why, and says it."""
+        headers = dict(self.headers)
+        if headers.get(b"content-type") != JSON or len(body) > self.worker.settings.service.max_body_bytes:
+            return False
+        try:
+            question = parse_predict(body)
+            self.worker.batcher.enter()
+        except HttpError:
+            return False
+        self.cycle = Asked(self, request_id_of(headers.get(b"x-request-id")))
+        self.worker.answer_deadline.begin(self.cycle)
+        self.worker.batcher.submit(question, self.cycle)
+        return True
+
+    def finish(self, asked: "Asked", status: int, reply: Reply) -> None:
+        """Send what was found."""
+        self.leave(asked)
+        asked.response_complete = True
+        if self.transport.is_closing():
+            return
+        content = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b\r\n%b" % (
+            STATUS_LINE[status],
+            _lines(tuple(self.server_state.default_headers)),
+            reply.content_type,
+            len(reply.body),
+            asked.request_id.encode(),
+            _lines(reply.headers),
+            b"" if asked.keep_alive else b"connection: close\r\n",
+            reply.body,
+        )
+        self.transport.write(content)
+        if not asked.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+        telemetry.count_request(PREDICT, self.worker.variant(), status, asked.started)
+
+    def leave(self, asked: "Asked") -> None:
+        self.worker.answer_deadline.end(asked)
+        self.worker.batcher.leave()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if isinstance(self.cycle, Asked) and not self.cycle.done():
+            self.leave(self.cycle)
+        super().connection_lost(exc)
+
+
+class Asked:
+    """A plain question under way: to the batcher its future, to uvicorn the cycle of its connection."""
+
+    __slots__ = ("_lane", "disconnected", "keep_alive", "request_id", "response_complete", "started")
+
+    def __init__(self, lane: FastLane, request_id: str) -> None:
+        self._lane = lane
+        self.request_id = request_id
+        self.started = perf_counter()
+        self.keep_alive = True  # uvicorn takes it back when it stops
+        self.response_complete = False
+        self.disconnected = False
+
+    @property
+    def message_event(self) -> "Asked":
+        """What uvicorn sets when the client is gone, for who would wait for more of the body: nobody does."""
+        return self
+
+    def set(self) -> None:
+        pass
+
+    def done(self) -> bool:
+        return self.response_complete or self.disconnected
+
+    def set_result(self, found: Recommendation) -> None:
+        try:
+            reply = self._lane.worker.reply(found, self.request_id)
+        except Exception:
+            _LOG.exception("request %s to %s failed", self.request_id, PREDICT)
+            self.set_exception(InternalError())
+        else:
+            self._lane.finish(self, 200, reply)
+
+    def set_exception(self, error: HttpError) -> None:
+        self._lane.finish(self, error.status, error_reply(error, self.request_id))
+
+    def cancel(self) -> None:
+        """The answer takes too long."""
+        if not self.done():
+            self.set_exception(self._lane.worker.expired())
+
+
+@lru_cache(maxsize=16)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
