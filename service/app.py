@@ -62,7 +62,7 @@ class Worker:
             max_batch=settings.service.max_batch,
             max_in_flight=settings.service.max_in_flight,
         )
-        self.fair_share = FairShare(is_busy=self.batcher.is_busy)
+        self.fair_share = FairShare(settings.service.workers or cores(), self.batcher.is_busy)
         self._body_deadline = Deadline(settings.service.body_timeout_ms / 1000)
         self.answer_deadline = Deadline(ANSWER_SECONDS)
         self._takes_shortcut = False

@@ -18,7 +18,10 @@ Given = TypeVar("Given", contravariant=True)
 
 
 class Asker(Protocol[Given]):
-    """Who gets a reply, or the error instead; an `asyncio.Future` is one. `done()`: it wants neither any more."""
+    """Who gets a reply, or the error instead; an `asyncio.Future` is one. `done()`: it wants neither any more.
+
+    It raises nothing, for others wait in the same batch.
+    """
 
     def done(self) -> bool: ...
 

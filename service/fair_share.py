@@ -17,7 +17,10 @@ class FairShare:
     64 connections at once to two workers: 63 to 1 without, 35 to 29 with (medians of 15 bursts).
     """
 
-    def __init__(self, is_busy: Callable[[], bool], nap: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, workers: int, is_busy: Callable[[], bool], nap: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._has_others = workers > 1
         self._is_busy = is_busy
         self._nap = nap
         self._taken: deque[float] = deque(maxlen=_BURST)
@@ -26,6 +29,11 @@ class FairShare:
         """Call for each connection that was taken. Blocks for a moment at the end of a burst."""
         now = time.monotonic()
         self._taken.append(now)
-        if len(self._taken) == _BURST and now - self._taken[0] < _BURST_SECONDS and not self._is_busy():
+        is_burst = len(self._taken) == _BURST and now - self._taken[0] < _BURST_SECONDS
+        if is_burst and self._has_others and not self._is_busy():
             self._taken.clear()
             self._nap(_NAP_SECONDS)
+
+    def note_answer(self) -> None:
+        """Call for each answer: connections between which one was given were not a burst, but one client's."""
+        self._taken.clear()

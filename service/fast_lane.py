@@ -28,6 +28,8 @@ from service.recommender import Recommendation
 
 _LOG = logging.getLogger(__name__)
 _PATH = PREDICT.encode()
+_CLIENT_GONE = 499
+"""The code that metrics show for a client that left before its answer, as nginx has it; nobody receives it."""
 
 
 def open_fast_lane(worker: Worker) -> None:
@@ -36,12 +38,13 @@ def open_fast_lane(worker: Worker) -> None:
 
 
 class FastLane(HttpToolsProtocol):
-    """One connection. Between the head of what may be a plain question and its end, `_body` holds its body."""
+    """One connection. Between the head of what may be a plain question and its end, `_body` holds its body
+    in pieces."""
 
     def __init__(self, worker: Worker, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.worker = worker
-        self._body: bytes | None = None
+        self._body: list[bytes] | None = None
         worker.note_shortcut()
         worker.fair_share.note_connection()
 
@@ -52,7 +55,7 @@ class FastLane(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self._may_be_plain():
-            self._body = b""
+            self._body = []
         else:
             super().on_headers_complete()
 
@@ -73,11 +76,11 @@ class FastLane(HttpToolsProtocol):
         if self._body is None:
             super().on_body(body)
         else:
-            self._body += body
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         if self._body is not None:
-            if self._ask(self._body):
+            if self._ask(b"".join(self._body)):
                 self._body = None
                 return
             self._take_public_way()
@@ -88,29 +91,42 @@ class FastLane(HttpToolsProtocol):
         body, self._body = self._body, None
         super().on_headers_complete()
         if body:
-            super().on_body(body)
+            super().on_body(b"".join(body))
 
     def _ask(self, body: bytes) -> bool:
         """False for what cannot be asked: the public way finds out why, and says it."""
         headers = dict(self.headers)
         if headers.get(b"content-type") != JSON or len(body) > self.worker.settings.service.max_body_bytes:
             return False
+        batcher = self.worker.batcher
+        try:
+            batcher.enter()
+        except HttpError:
+            return False
         try:
             question = parse_predict(body)
-            self.worker.batcher.enter()
         except HttpError:
+            batcher.leave()
             return False
         self.cycle = Asked(self, request_id_of(headers.get(b"x-request-id")))
         self.worker.answer_deadline.begin(self.cycle)
-        self.worker.batcher.submit(question, self.cycle)
+        batcher.submit(question, self.cycle)
         return True
 
     def finish(self, asked: "Asked", status: int, reply: Reply) -> None:
-        """Send what was found."""
-        self.leave(asked)
-        asked.response_complete = True
-        if self.transport.is_closing():
-            return
+        """Send what was found. Never raises: others wait in the same batch."""
+        try:
+            if self.transport.is_closing():
+                self._close_account(asked, _CLIENT_GONE)
+            else:
+                self._send(asked, status, reply)
+        except Exception:
+            _LOG.exception("request %s to %s could not be answered", asked.request_id, PREDICT)
+            self.transport.abort()
+            if not asked.response_complete:
+                self._close_account(asked, InternalError.status)
+
+    def _send(self, asked: "Asked", status: int, reply: Reply) -> None:
         content = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b\r\n%b" % (
             STATUS_LINE[status],
             _lines(tuple(self.server_state.default_headers)),
@@ -122,19 +138,24 @@ class FastLane(HttpToolsProtocol):
             reply.body,
         )
         self.transport.write(content)
+        self._close_account(asked, status)
         if not asked.keep_alive:
             self.transport.close()
         self.on_response_complete()
-        telemetry.count_request(PREDICT, self.worker.variant(), status, asked.started)
 
-    def leave(self, asked: "Asked") -> None:
+    def _close_account(self, asked: "Asked", status: int) -> None:
+        asked.response_complete = True
         self.worker.answer_deadline.end(asked)
         self.worker.batcher.leave()
+        self.worker.fair_share.note_answer()
+        telemetry.count_request(PREDICT, self.worker.variant(), status, asked.started)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if isinstance(self.cycle, Asked) and not self.cycle.done():
-            self.leave(self.cycle)
+        asked = self.cycle
         super().connection_lost(exc)
+        if isinstance(asked, Asked) and not asked.response_complete:
+            self._close_account(asked, _CLIENT_GONE)
+        self.cycle = None  # it knows us as we know it: the garbage collector would have to find that out
 
 
 class Asked:
@@ -159,7 +180,7 @@ class Asked:
         pass
 
     def done(self) -> bool:
-        return self.response_complete or self.disconnected
+        return self.response_complete
 
     def set_result(self, found: Recommendation) -> None:
         try:
@@ -175,8 +196,7 @@ class Asked:
 
     def cancel(self) -> None:
         """The answer takes too long."""
-        if not self.done():
-            self.set_exception(self._lane.worker.expired())
+        self.set_exception(self._lane.worker.expired())
 
 
 @lru_cache(maxsize=16)

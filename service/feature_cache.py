@@ -98,6 +98,8 @@ class RedisFeatureCache:
     async def _ask(self, *command: str) -> list[bytes | None]:
         """The reply. After anything else the connection is closed: a reply that comes late is no other's."""
         try:
+            if self._connection.is_connected and await self._connection.can_read():
+                await self._connection.disconnect(nowait=True)  # Redis closed it while nobody asked
             await self._connection.send_command(*command, check_health=False)
             return await self._connection.read_response(timeout=math.inf)
         except BaseException:

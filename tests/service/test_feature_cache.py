@@ -128,6 +128,20 @@ def test_value_that_cannot_be_read_is_a_fault_and_no_unknown_user(redis_url: str
     assert read(cache, "a", "b") == [[1], Reason.FEATURE_CACHE_EMPTY]
 
 
+def test_connection_that_redis_closed_while_nobody_asked_is_made_anew(redis_url: str) -> None:
+    async def scenario() -> list:
+        cache = in_redis({"u1": np.array([1, 2])}, redis_url)
+        found = await cache.read(["u1"])
+        with connect(redis_url) as redis:
+            assert redis.client_kill_filter(_type="normal", skipme=True) == 1
+        await asyncio.sleep(0.01)
+        found += await cache.read(["u1"])
+        await cache.close()
+        return [reading.tolist() for reading in found]
+
+    assert asyncio.run(scenario()) == [[1, 2], [1, 2]]
+
+
 def test_refused_connection_is_a_cache_that_is_down(tmp_path: Path) -> None:
     cache = RedisFeatureCache(f"unix://{tmp_path}/none.sock", timeout_ms=50)
     assert read(cache, "a", "b") == [Reason.FEATURE_CACHE_DOWN] * 2
