@@ -52,7 +52,7 @@ def draw(picture: Picture) -> bytes:
     """The file's content. Same picture, same bytes."""
     with matplotlib.rc_context(_SETTINGS):
         figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), dpi=72)
-        axes = figure.add_axes((0.1, 0.225, 0.87, 0.675))
+        axes = figure.add_axes((0.13, 0.225, 0.84, 0.675))
         axes.set_title(picture.title, loc="left", fontweight="bold", fontsize=14)
         _frame(axes, picture)
         for line, colour in zip(picture.lines, _COLOURS, strict=False):
