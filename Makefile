@@ -41,8 +41,8 @@ growth: $(INSTALLED)  ## requests a second against catalog, history, connections
 soak: $(INSTALLED)  ## ten minutes of load: memory flat, no answer lost, none late? (needs wrk)
 	@$(VENV)/bin/python -m loadtests.peers.soak
 
-loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO
-	@$(FLYWEIGHT) loadtest $(if $(TRAFFIC),--traffic $(TRAFFIC))
+loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO (TRAFFIC=FILE; UI=1: in the browser)
+	@$(if $(UI),$(VENV)/bin/locust -f loadtests/scenarios/server.py -u 1 -H http://127.0.0.1:$(or $(PORT),3000),$(FLYWEIGHT) loadtest) $(if $(TRAFFIC),--traffic $(TRAFFIC))
 
 quality: $(INSTALLED)  ## the journey on the real logs under LOGS, beside an independent library
 	@$(VENV)/bin/python tests/quality/walk.py $(LOGS)

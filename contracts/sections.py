@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from contracts.slo import Objective, parse_objective
+from contracts.slo import Objective, objectives_of, parse_objective
 from contracts.thresholds import parse_threshold
 
 Count = Annotated[int, Meta(ge=0)]
@@ -214,30 +214,44 @@ class Features(_Section):
 
 
 class Loadtest(_Section):
-    users: Positive = 50
-    think_ms: Count = 100
+    """`rate`: requests per second. `connections`: who ask in turn, in closed ones. `questions`: of a visit."""
+
+    rate: Annotated[float, Meta(gt=0)] = 200.0
     duration_seconds: Positive = 20
-    known_percent: Percent = 80.0
+    soak_seconds: Positive = 600
+    connections: Positive = 64
+    known_percent: Percent = 70.0
+    anonymous_percent: Percent = 10.0
+    questions: Annotated[float, Meta(ge=1)] = 3.0
+    think_ms: Count = 1000
+    spike_factor: Annotated[float, Meta(ge=1)] = 5.0
     zipf_exponent: Annotated[float, Meta(ge=0, le=10)] = 1.0
     k: Annotated[int, Meta(ge=1, le=500)] = 10
+    max_lag_ms: Annotated[float, Meta(gt=0)] = 10.0
+
+    def __post_init__(self) -> None:
+        if self.known_percent + self.anonymous_percent > 100:
+            raise ValueError("known-percent and anonymous-percent are more than 100 together")
 
 
 class Slo(_Section):
     predict: Annotated[tuple[str, ...], Meta(min_length=1)] = (
         "p(50) < 25",
         "p(99) < 100",
-        "success >= 0.999",
+        "goodput >= 0.999",
         "degraded < 0.01",
     )
 
     def __post_init__(self) -> None:
         try:
-            self.objectives()
+            tuple(map(parse_objective, self.predict))
         except ValueError as error:
             raise ValueError(f"predict: {error}") from error
 
-    def objectives(self) -> tuple[Objective, ...]:
-        return tuple(map(parse_objective, self.predict))
+    def objectives(self, scenario: str, *, latency: bool = True) -> list[Objective]:
+        """What holds for /predict in a scenario; without `latency`, only shares."""
+        found = objectives_of(scenario, tuple(map(parse_objective, self.predict)))
+        return [objective for objective in found if latency or objective.percent is None]
 
 
 class Settings(_Section):

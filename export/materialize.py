@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from contracts import durable, item_numbers
 from contracts.artifact import Artifact
 from contracts.faults import RunNotValid, UsageFault
-from contracts.interaction import ITEM_ID, USER_ID
+from contracts.interaction import ITEM_ID, TIMESTAMP, USER_ID
 from contracts.progress import Progress, silent
 from contracts.sections import Settings
 from models.logs.log import Log
@@ -19,6 +19,8 @@ from service.feature_cache import connect, write_histories
 
 _NUMBER = "item_number"
 _PROGRESS_EVERY = 5000
+_TRAFFIC_VERSION = 2
+_MOST_VISITS = 100_000
 
 
 class Materialized(msgspec.Struct, frozen=True):
@@ -34,11 +36,15 @@ class TrafficUser(msgspec.Struct, frozen=True):
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """What a black-box load test cannot know: the catalog, and whom the feature cache knows."""
+    """What a black-box load test cannot know: the catalog, whom the feature cache knows, and when they came.
+
+    `visits`: seconds since the first of them, place in `users`. See `loadtests.traffic`.
+    """
 
     schema_version: int
     items: list[str]
     users: list[TrafficUser]
+    visits: list[tuple[float, int]]
 
 
 def materialize(log: Log, settings: Settings, redis_url: str, progress: Progress = silent) -> Materialized:
@@ -77,9 +83,17 @@ def write_traffic(log: Log, artifact: Artifact, history_length: int, out: Path) 
     histories = _newest(log.frame.select(USER_ID, ITEM_ID), ITEM_ID, history_length)
     users = [TrafficUser(user_id, history) for user_id, history in histories.iter_rows()]
     users.sort(key=lambda user: -len(user.history))
-    traffic = Traffic(1, list(artifact.catalog.item_ids), users)
+    traffic = Traffic(_TRAFFIC_VERSION, list(artifact.catalog.item_ids), users, _visits(log, users))
     durable.write_bytes(out, msgspec.json.encode(traffic))
     return traffic
+
+
+def _visits(log: Log, users: list[TrafficUser]) -> list[tuple[float, int]]:
+    """The newest interactions of the log, as moments at which somebody came."""
+    place = {user.user_id: n for n, user in enumerate(users)}
+    newest = log.frame.select(TIMESTAMP, USER_ID).tail(_MOST_VISITS)
+    moments = newest[TIMESTAMP] - newest[TIMESTAMP].min()
+    return [(float(moment), place[user]) for moment, user in zip(moments, newest[USER_ID], strict=True)]
 
 
 def _newest(interactions: pl.DataFrame, column: str, length: int) -> pl.DataFrame:

@@ -23,7 +23,7 @@ VERBS = {
     "serve": ("serving_verbs", "Serve the promoted artifact over HTTP."),
     "ask": ("serving_verbs", "Ask a running service and show the answers with titles."),
     "recommend": ("serving_verbs", "Recommend for many users at once, without the service."),
-    "loadtest": ("serving_verbs", "Load a running service and hold it against the SLO."),
+    "loadtest": ("load_verbs", "Load a running service and hold it against the SLO."),
 }
 
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,6 +15,15 @@ LINES_APART_SECONDS = 10.0
 """Between lines of progress where there is no terminal to draw on."""
 
 WIDTH_OF_A_FILE = 140
+
+
+class Live(Protocol):
+    """How something goes: seconds that passed and that it takes, and the rest in words."""
+
+    elapsed: float
+    seconds: float
+
+    def words(self) -> str: ...
 
 
 class Reporter:
@@ -48,7 +58,7 @@ class Reporter:
     def wrote(self, path: Path | str, what: str) -> None:
         self.say(f"wrote  {shown(path)}  {what}")
 
-    def progress(self, task: str, done: int, total: int) -> None:
+    def progress(self, task: str, done: int, total: int, note: str = "") -> None:
         """A `contracts.progress.Progress`. Many short tasks in a row are a reason to speak, as a long one is."""
         now = time.monotonic()
         begun = self._begun.setdefault(task, now)
@@ -57,20 +67,26 @@ class Reporter:
         silent_s = now - self._spoke
         if sys.stderr.isatty():
             if silent_s > QUIET_SECONDS or task in self._tasks:
-                self._draw(task, done, total)
+                self._draw(task, done, total, note)
         elif silent_s > LINES_APART_SECONDS or (done == total and now - begun > QUIET_SECONDS):
             self._spoke = now
-            print(f"  {task}: {done:,} of {total:,} ({now - begun:.0f} s)", file=sys.stderr, flush=True)
+            words = f"{done:,} of {total:,} ({now - begun:.0f} s)"
+            print(f"  {task}: {f'{words}; {note}' if note else words}", file=sys.stderr, flush=True)
+
+    def watch(self, now: Live) -> None:
+        """How a load test goes, on one line that changes."""
+        self.progress("load test", int(min(now.elapsed, now.seconds - 1)), int(now.seconds), now.words())
 
     def _lower_bars(self) -> None:
         if self._bars.live.is_started:  # stopping what never started prints an empty line
             self._bars.stop()
 
-    def _draw(self, task: str, done: int, total: int) -> None:
+    def _draw(self, task: str, done: int, total: int, note: str) -> None:
         self._bars.start()
         if task not in self._tasks:
             self._tasks[task] = self._bars.add_task(task, total=total)
-        self._bars.update(self._tasks[task], completed=done, total=total)
+        description = f"{task}: {note}" if note else task
+        self._bars.update(self._tasks[task], completed=done, total=total, description=description)
         if done == total:
             self._bars.remove_task(self._tasks.pop(task))
 

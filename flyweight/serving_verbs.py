@@ -1,4 +1,4 @@
-"""Verbs about serving: materialize, serve, ask, recommend, loadtest."""
+"""Verbs about serving: materialize, serve, ask, recommend."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from contracts.sections import Settings
+from flyweight.load_verbs import default_url
 from flyweight.verb import A_PATH, THERE, Desk, Outcome, verb
 
 URL = click.option("--url", metavar="URL", help="The service; default: where [service] says.")
@@ -66,7 +67,7 @@ def ask(desk: Desk, users: tuple[str, ...], url: str | None, history: str | None
     """Ask a running service and show its answers, with the titles of the promoted artifact."""
     from flyweight.asking import ask_all, await_ready, show_answer, titles_of_promoted
 
-    base = url or _default_url(desk.settings)
+    base = url or default_url(desk.settings)
     await_ready(base, wait)
     questions = [{"user_id": user, "k": k} for user in users]
     if history:
@@ -104,31 +105,6 @@ def recommend(desk: Desk, artifact: str, users: Path, history: Path | None, k: i
     rows = recommend_to_parquet(OnnxPredictor(found, threads=cores()), asked, histories, k, out, desk.out.progress)
     desk.out.wrote(out, f"{rows:,} recommendations by {found.name} {found.version}")
     return Outcome({"users": len(asked), "rows": rows, "artifact": found.name, "version": found.version})
-
-
-@verb(flags={"seconds": ("loadtest", "duration-seconds"), "clients": ("loadtest", "users")})
-@URL
-@click.option("--traffic", type=A_PATH, metavar="FILE", help="Written by `flyweight materialize --traffic`.")
-@click.option("--seconds", type=click.IntRange(1), help="Default: [loadtest] duration-seconds.")
-@click.option("--clients", type=click.IntRange(1), help="Default: [loadtest] users.")
-def loadtest(desk: Desk, url: str | None, traffic: Path | None) -> Outcome:
-    """Load a running service and hold it against the SLO of flyweight.toml.
-
-    Exit code 1 when the SLO is missed, 3 when the run was not valid and gives no figure.
-    """
-    from loadtests.run import REPORT, run
-    from loadtests.wording import render
-
-    out = desk.settings.paths.reports / "loadtest"
-    base = url or _default_url(desk.settings)
-    verdict = run(base, desk.settings, traffic=traffic, out=out, progress=desk.out.progress)
-    desk.out.say(render(verdict))
-    desk.out.wrote(out / REPORT, "the report, for a browser")
-    return Outcome(verdict, verdict.exit_code)
-
-
-def _default_url(settings: Settings) -> str:
-    return f"http://{settings.service.host}:{settings.service.port}"
 
 
 @contextmanager

@@ -98,5 +98,5 @@ def _run(
 
 def explain_missing(missing: ModuleNotFoundError) -> str:
     """What serves is installed without what trains and load-tests: say which extra a verb needs."""
-    extra = "loadtest" if missing.name == "locust" else "train"
+    extra = "loadtest" if missing.name in ("locust", "hdrh") else "train"
     return f"this verb needs {missing.name}, which is not installed. Run `pip install 'flyweight[{extra}]'`."

@@ -1,56 +1,77 @@
-"""Run the load test as a process of its own and bring back its verdict.
+"""Run a scenario as a process of its own and bring back its verdict.
 
 locust patches the standard library for gevent, so it never runs inside ours.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from contracts import durable
-from contracts.faults import Fault, RunNotValid
-from contracts.progress import Progress, silent
+from contracts.faults import Fault, RunNotValid, UsageFault
 from contracts.sections import Settings
 from contracts.settings import SHORT_VARIABLES
+from loadtests.live import LIVE, Now
 from loadtests.traffic import read_traffic
 from loadtests.verdict import Verdict
 
-LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-VERDICT, REPORT, LOG = "verdict.json", "report.html", "locust.log"
+SCENARIOS = {
+    path.stem.replace("_", "-"): path for path in sorted(Path(__file__).parent.glob("scenarios/[a-z]*.py"))
+}
+VERDICT, TABLES, LOG = "verdict.json", "locust.html", "locust.log"
 GRACE_SECONDS = 60
 """Beyond the duration: to start, to wait for the last answers, to write the report."""
 
 
-def run(
-    url: str,
-    settings: Settings,
-    *,
-    traffic: Path | None = None,
-    out: Path | None = None,
-    progress: Progress = silent,
-) -> Verdict:
-    """Put load on the service at `url` as [loadtest] says and hold it against [slo].
+@dataclass(frozen=True)
+class Order:
+    """One run that is wanted. `hooks`: seconds after the start, command. `processes`: of the generator."""
 
-    `out` (default `reports/loadtest`) is replaced as a whole: verdict.json, report.html, the figures of
-    locust as CSV, its log. `verdict.exit_code` is 0 met, 1 missed, 3 not valid. Raises `RunNotValid` when
-    nothing answers at `url`, `UsageFault` for a bad traffic file, `Fault` when locust itself fails.
+    url: str
+    scenario: str = "server"
+    traffic: Path | None = None
+    replay_speed: float | None = None
+    hooks: tuple[tuple[float, str], ...] = ()
+    processes: int = 1
+
+
+def check(order: Order) -> None:
+    """Raises `UsageFault` for what cannot be played, `RunNotValid` when nothing answers at the URL."""
+    if order.scenario not in SCENARIOS:
+        raise UsageFault(f"there is no scenario {order.scenario!r}; expected one of {', '.join(SCENARIOS)}.")
+    traffic = read_traffic(order.traffic) if order.traffic else None
+    if order.replay_speed and (traffic is None or not traffic.visits):
+        raise UsageFault(
+            "--replay needs a traffic file with visits; write one with `flyweight materialize --traffic`."
+        )
+    if order.replay_speed and (order.processes > 1 or order.scenario != "server"):
+        raise UsageFault("--replay goes with the scenario server and one process.")
+    if order.scenario != "cold-start":
+        _check_that_something_answers(order.url)
+
+
+def run(order: Order, settings: Settings, out: Path, watch: Callable[[Now], None] = lambda now: None) -> Verdict:
+    """Play a scenario as [loadtest] says and hold it against [slo].
+
+    `out` is replaced as a whole: verdict.json, and what locust writes: its tables as HTML and CSV, its log.
+    `watch` is told how it goes, a few times a second. `verdict.exit_code` is 0 met, 1 missed, 3 not valid. Raises
+    what `check` does, and `Fault` when locust itself fails.
     """
-    if traffic:
-        read_traffic(traffic)
-    _check_that_something_answers(url)
-    out = out or settings.paths.reports / "loadtest"
+    check(order)
     with durable.new_directory(out) as folder:
-        command = _command(url, settings, traffic, folder)
         with (folder / LOG).open("wb") as log:
-            exit_code = _wait_for(command, folder, log, settings.loadtest.duration_seconds, progress)
+            exit_code = _wait_for(_command(order, settings, folder), folder, log, _longest(order, settings), watch)
+        (folder / LIVE).unlink(missing_ok=True)
         if not (folder / VERDICT).exists():
             raise _explain(exit_code, (folder / LOG).read_text(errors="replace"))
         return msgspec.json.decode((folder / VERDICT).read_bytes(), type=Verdict)
@@ -66,28 +87,59 @@ def _check_that_something_answers(url: str) -> None:
         raise RunNotValid(f"nothing answers at {url} ({reason}). Start it with `flyweight serve`.") from error
 
 
-def _command(url: str, settings: Settings, traffic: Path | None, folder: Path) -> list[str]:
+def _longest(order: Order, settings: Settings) -> int:
+    seconds = settings.loadtest.duration_seconds
+    return {"soak": settings.loadtest.soak_seconds, "cold-start": 2 * seconds}.get(order.scenario, seconds)
+
+
+def _command(order: Order, settings: Settings, folder: Path) -> list[str]:
     loadtest = settings.loadtest
+    seconds = loadtest.soak_seconds if order.scenario == "soak" else loadtest.duration_seconds
     options = {
-        "--host": url,
-        "--users": loadtest.users,
-        "--spawn-rate": loadtest.users,
-        "--run-time": f"{loadtest.duration_seconds}s",
+        "--host": order.url,
+        "--users": order.processes,
+        "--spawn-rate": order.processes,
+        "--generators": order.processes,
+        "--run-time": f"{_longest(order, settings) + GRACE_SECONDS // 2}s",
+        "--rate": loadtest.rate,
+        "--seconds": seconds,
+        "--connections": loadtest.connections,
         "--known-percent": loadtest.known_percent,
+        "--anonymous-percent": loadtest.anonymous_percent,
         "--zipf": loadtest.zipf_exponent,
+        "--questions": loadtest.questions,
         "--think-ms": loadtest.think_ms,
+        "--spike-factor": loadtest.spike_factor,
         "--k": loadtest.k,
+        "--max-lag-ms": loadtest.max_lag_ms,
         "--result": folder / VERDICT,
-        "--html": folder / REPORT,
+        "--live": folder / LIVE,
+        "--html": folder / TABLES,
         "--csv": folder / "locust",
     }
-    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
+    if order.processes > 1:
+        options["--processes"] = order.processes
+    if order.traffic:
+        options["--traffic"] = order.traffic.resolve()
+    if order.replay_speed:
+        options["--replay"] = order.replay_speed
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(SCENARIOS[order.scenario]),
+        "--headless",
+        "--only-summary",
+    ]
     command += [f"{option}={value}" for option, value in options.items()]
     command += [f"--slo={expression}" for expression in settings.slo.predict]
-    return [*command, f"--traffic={traffic.resolve()}"] if traffic else command
+    for moment, words in order.hooks:
+        command += ["--at", str(moment), words]
+    return command
 
 
-def _wait_for(command: list[str], folder: Path, log, duration_seconds: int, progress: Progress) -> int:
+def _wait_for(command: list[str], folder: Path, log, seconds: int, watch: Callable[[Now], None]) -> int:
     """Run to the end and return the exit code; whatever stops us stops the child too."""
     child = subprocess.Popen(
         command,
@@ -102,15 +154,12 @@ def _wait_for(command: list[str], folder: Path, log, duration_seconds: int, prog
     try:
         while True:
             elapsed = time.monotonic() - started
-            if elapsed > duration_seconds + GRACE_SECONDS:
+            if elapsed > seconds + GRACE_SECONDS:
                 raise Fault(f"the load test did not end {GRACE_SECONDS} s after its duration; it was stopped.")
-            progress("load test", min(int(elapsed), duration_seconds - 1), duration_seconds)
             try:
-                exit_code = child.wait(timeout=0.25)
+                return child.wait(timeout=0.25)
             except subprocess.TimeoutExpired:
-                continue
-            progress("load test", duration_seconds, duration_seconds)
-            return exit_code
+                watch(Now.read(folder / LIVE, elapsed, seconds))
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
@@ -124,9 +173,9 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name not in SHORT_VARIABLES and not name.startswith(("FLYWEIGHT_", "LOCUST_"))
     }
-    return others | {"PYTHONPATH": str(LOCUSTFILE.parent.parent)}
+    return others | {"PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
 def _explain(exit_code: int, log: str) -> Fault:
-    tail = "\n".join(log.strip().splitlines()[-15:])
+    tail = "\n".join(re.sub(r"^\[[^]]*\] ", "", line) for line in log.strip().splitlines()[-15:])
     return Fault(f"locust ended with exit code {exit_code} and without a verdict. Its last words:\n{tail}")

@@ -1,35 +1,39 @@
 """What happened, counted by ourselves: one tally per generator process, added up without loss.
 
-Latencies are kept one by one in microseconds, because a percentile of rounded or averaged figures is
-no percentile. A worker reports its counts as totals and its latencies as what is new, so a report that
-is lost shows as requests without an answer, never as a better figure.
+Latencies go into HDR histograms (hdrhistogram.org), in microseconds with three significant digits, which are added
+up bucket by bucket: a percentile over several processes is that of all requests together, never a mean of
+percentiles. A process always reports all its sums, so a report that is lost is made good by the next one.
 """
 
-import time
-from array import array
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from hdrh.histogram import HdrHistogram
 
 from loadtests.answers import Answer
-from loadtests.traffic import Question
+from loadtests.visits import Question
+
+HIGHEST_US = 120_000_000
+_DIGITS, _DIGITS_OF_A_SECOND = 3, 2
 
 
 class Counts(msgspec.Struct):
-    """Requests by what became of them. `sources` and `reasons` count valid answers only."""
+    """Requests by what became of them. `sources`, `reasons` and `versions` count valid answers only.
+
+    `begun`: all that were due. `good`: valid, not degraded and within the bound. `known_without_model`: valid
+    answers to known users from another source than the model, by reason. `most_in_flight`: of one process.
+    """
 
     begun: int = 0
     answered: int = 0
+    good: int = 0
     failures: dict[str, int] = {}
     sources: dict[str, int] = {}
     reasons: dict[str, int] = {}
+    versions: dict[str, int] = {}
     known_by_model: int = 0
     known_without_model: dict[str, int] = {}
-    """Valid answers to known users from another source than the model, by reason."""
-    seconds: float = 0.0
-    cpu_share: float = 0.0
-    """Share of one core that the busiest generator process used, 0 to 1."""
-    finished: bool = False
+    most_in_flight: int = 0
 
     @property
     def valid(self) -> int:
@@ -40,80 +44,141 @@ class Counts(msgspec.Struct):
         return self.begun - self.answered
 
 
-class Tally:
-    """Counts and latencies of one process, or of several added up.
+class Health(msgspec.Struct):
+    """Of a generator process; `cpu_share`: of one core. `finished`: it reported its end.
 
-    `healthy_us` and `degraded_us` hold the latency of each valid answer in microseconds.
+    `first_good_seconds`: from the start to when the first good answer had come.
     """
 
+    seconds: float = 0.0
+    first_good_seconds: float | None = None
+    cpu_share: float = 0.0
+    clock_jump_seconds: float = 0.0
+    finished: bool = False
+
+
+class Second:
+    """One second of a run: latencies of valid answers by when they were due, and how many were not good."""
+
     def __init__(self) -> None:
+        self.latency_us = HdrHistogram(1, HIGHEST_US, _DIGITS_OF_A_SECOND)
+        self.begun = self.failed = self.degraded = 0
+
+
+class Tally:
+    """`healthy_us`, `degraded_us`: latencies of valid answers. `lag_us`: how late requests left the generator."""
+
+    def __init__(self, bound_us: float = float("inf")) -> None:
         self.counts = Counts()
-        self.healthy_us = array("I")
-        self.degraded_us = array("I")
-        self._reported = (0, 0)
-        self._started = time.perf_counter()
-        self._cpu_started = time.process_time()
+        self.health = Health()
+        self.healthy_us = HdrHistogram(1, HIGHEST_US, _DIGITS)
+        self.degraded_us = HdrHistogram(1, HIGHEST_US, _DIGITS)
+        self.lag_us = HdrHistogram(1, HIGHEST_US, _DIGITS)
+        self.seconds: dict[int, Second] = {}
+        self._new_seconds: set[int] = set()
+        self._sent_seconds: set[int] = set()
+        self._bound_us = bound_us
+        self._in_flight = 0
 
-    def begin(self) -> None:
+    def begin(self, due: float, lag: float) -> None:
+        """A request that was due `due` seconds after the start is sent `lag` seconds later."""
         self.counts.begun += 1
+        self._second(due).begun += 1
+        self.lag_us.record_value(_microseconds(lag))
+        self._in_flight += 1
+        self.counts.most_in_flight = max(self.counts.most_in_flight, self._in_flight)
 
-    def record_answer(self, question: Question, answer: Answer, latency_ms: float) -> None:
-        counts = self.counts
+    def record_answer(self, question: Question, answer: Answer, due: float, latency: float) -> None:
+        """`latency`: seconds from when the request was due to when all of its answer had come."""
+        counts, second, latency_us = self.counts, self._second(due), _microseconds(latency)
+        self._in_flight -= 1
         counts.answered += 1
         _count(counts.sources, answer.source)
         _count(counts.reasons, answer.reason)
+        _count(counts.versions, f"{answer.model.name}:{answer.model.variant} {answer.model.version}")
         if question.known and answer.source == "model":
             counts.known_by_model += 1
         elif question.known:
             _count(counts.known_without_model, answer.reason)
-        (self.degraded_us if answer.degraded else self.healthy_us).append(round(latency_ms * 1000))
+        second.latency_us.record_value(latency_us)
+        second.degraded += answer.degraded
+        if not answer.degraded and latency_us <= self._bound_us:
+            counts.good += 1
+            if self.health.first_good_seconds is None:
+                self.health.first_good_seconds = due + latency
+        (self.degraded_us if answer.degraded else self.healthy_us).record_value(latency_us)
 
-    def record_failure(self, complaint: str, *, answered: bool) -> None:
+    def record_failure(self, complaint: str, due: float, *, answered: bool) -> None:
+        self._in_flight -= 1
         self.counts.answered += answered
+        self._second(due).failed += 1
         _count(self.counts.failures, complaint)
 
-    def finish(self) -> None:
-        """Stop the clock: no request is under way any more."""
-        self.counts.seconds = time.perf_counter() - self._started
-        self.counts.cpu_share = (time.process_time() - self._cpu_started) / self.counts.seconds
-        self.counts.finished = True
+    def _second(self, due: float) -> Second:
+        second = int(due)
+        self._new_seconds.add(second)
+        if second not in self.seconds:
+            self.seconds[second] = Second()
+        return self.seconds[second]
 
     def report(self) -> dict[str, object]:
-        """What another process has to know now, in plain types: all counts, and the latencies that are new."""
-        healthy, degraded = self._reported
-        self._reported = len(self.healthy_us), len(self.degraded_us)
+        """For the process that adds up, in plain types: all sums, and the seconds that are new or have changed."""
+        seconds = {n: self.seconds[n] for n in self._new_seconds | self._sent_seconds}
+        self._sent_seconds, self._new_seconds = self._new_seconds, set()
         return {
             "counts": msgspec.to_builtins(self.counts, str_keys=True),
-            "healthy_us": self.healthy_us[healthy:].tobytes(),
-            "degraded_us": self.degraded_us[degraded:].tobytes(),
+            "health": msgspec.to_builtins(self.health),
+            **{name: getattr(self, name).encode() for name in _HISTOGRAMS},
+            "seconds": {n: (s.begun, s.failed, s.degraded, s.latency_us.encode()) for n, s in seconds.items()},
         }
 
     def absorb(self, report: Mapping) -> None:
         """Take in the next report of the one process that this tally stands for."""
         self.counts = msgspec.convert(report["counts"], Counts)
-        self.healthy_us.frombytes(report["healthy_us"])
-        self.degraded_us.frombytes(report["degraded_us"])
+        self.health = msgspec.convert(report["health"], Health)
+        for name in _HISTOGRAMS:
+            setattr(self, name, HdrHistogram.decode(report[name]))
+        for number, (begun, failed, degraded, latency_us) in report["seconds"].items():
+            second = self._second(int(number))
+            second.begun, second.failed, second.degraded = begun, failed, degraded
+            second.latency_us = HdrHistogram.decode(latency_us)
+
+
+_HISTOGRAMS = ("healthy_us", "degraded_us", "lag_us")
 
 
 def add_up(tallies: Iterable[Tally]) -> Tally:
-    """One tally for processes that ran side by side: counts add, the longest duration counts."""
+    """One tally for processes that ran side by side: counts add, of times and shares the greatest counts."""
     total = Tally()
-    sums = total.counts
-    sums.finished = True
+    total.health.finished = True
     for tally in tallies:
-        counts = tally.counts
-        sums.begun += counts.begun
-        sums.answered += counts.answered
-        sums.known_by_model += counts.known_by_model
-        for name in ("failures", "sources", "reasons", "known_without_model"):
-            for key, number in getattr(counts, name).items():
-                _count(getattr(sums, name), key, number)
-        sums.seconds = max(sums.seconds, counts.seconds)
-        sums.cpu_share = max(sums.cpu_share, counts.cpu_share)
-        sums.finished = sums.finished and counts.finished
-        total.healthy_us.extend(tally.healthy_us)
-        total.degraded_us.extend(tally.degraded_us)
+        _add_counts(total.counts, tally.counts)
+        for name in ("seconds", "cpu_share", "clock_jump_seconds"):
+            setattr(total.health, name, max(getattr(total.health, name), getattr(tally.health, name)))
+        total.health.finished &= tally.health.finished
+        firsts = [t.health.first_good_seconds for t in (total, tally) if t.health.first_good_seconds is not None]
+        total.health.first_good_seconds = min(firsts, default=None)
+        for name in _HISTOGRAMS:
+            getattr(total, name).add(getattr(tally, name))
+        for second, one in tally.seconds.items():
+            sums = total._second(second)
+            sums.begun, sums.failed = sums.begun + one.begun, sums.failed + one.failed
+            sums.degraded += one.degraded
+            sums.latency_us.add(one.latency_us)
     return total
+
+
+def _add_counts(sums: Counts, counts: Counts) -> None:
+    for name in ("begun", "answered", "good", "known_by_model"):
+        setattr(sums, name, getattr(sums, name) + getattr(counts, name))
+    for name in ("failures", "sources", "reasons", "versions", "known_without_model"):
+        for key, number in getattr(counts, name).items():
+            _count(getattr(sums, name), key, number)
+    sums.most_in_flight = max(sums.most_in_flight, counts.most_in_flight)
+
+
+def _microseconds(seconds: float) -> int:
+    return min(max(1, round(seconds * 1e6)), HIGHEST_US)
 
 
 def _count(counter: dict[str, int], key: str, number: int = 1) -> None:

@@ -1,16 +1,15 @@
-"""Who visits: the traffic file that `flyweight materialize --traffic FILE` writes, and the mix made of it.
+"""What a black box cannot know: the traffic file that `flyweight materialize --traffic FILE` writes.
 
-    {"schema_version": 1,
+    {"schema_version": 2,
      "items": [every item id of the catalog],
-     "users": [{"user_id": id, "history": [item ids, newest last]}, ...]}
+     "users": [{"user_id": id, "history": [item ids, newest last]}, ...],
+     "visits": [[seconds since the first of them, place of the user in "users"], ...]}
 
-A user of the file is known to the service; every other id is a cold user. A black box cannot know the
-catalog or a history, so the file brings both.
+A user of the file is known to the service; every other id is a cold user. `visits` are when users really came,
+in order, for `--replay`.
 """
 
-import random
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from statistics import median
 
@@ -18,7 +17,7 @@ import msgspec
 
 from contracts.faults import UsageFault
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class KnownUser(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -31,6 +30,7 @@ class Traffic(msgspec.Struct, forbid_unknown_fields=True, dict=True):
 
     items: list[str] = []
     users: list[KnownUser] = []
+    visits: list[tuple[float, int]] = []
     schema_version: int = SCHEMA_VERSION
 
     @cached_property
@@ -40,15 +40,6 @@ class Traffic(msgspec.Struct, forbid_unknown_fields=True, dict=True):
     @property
     def median_history(self) -> float:
         return median(len(user.history) for user in self.users) if self.users else 0.0
-
-
-class Question(msgspec.Struct, frozen=True):
-    """One request for recommendations, and the least that its answer must hold."""
-
-    user_id: str
-    known: bool
-    k: int
-    fewest: int
 
 
 def read_traffic(path: Path) -> Traffic:
@@ -68,30 +59,18 @@ def read_traffic(path: Path) -> Traffic:
     if traffic.schema_version != SCHEMA_VERSION:
         found = f"found schema version {traffic.schema_version}, expected {SCHEMA_VERSION}"
         raise UsageFault(f"{path} is of another time: {found}. {remedy}")
-    known = [user for user in traffic.users if not traffic.catalog.isdisjoint(user.history)]
-    if not known:
+    if any(not 0 <= user < len(traffic.users) for _, user in traffic.visits):
+        raise UsageFault(f"{path} is no traffic file: a visit names a user that is not there. {remedy}")
+    return _of_known_users(traffic, path, remedy)
+
+
+def _of_known_users(traffic: Traffic, path: Path, remedy: str) -> Traffic:
+    places = [n for n, user in enumerate(traffic.users) if not traffic.catalog.isdisjoint(user.history)]
+    if not places:
         found = f"found {len(traffic.users)} users and {len(traffic.items)} items in the catalog"
         raise UsageFault(
             f"{path} brings nobody to ask for: {found}, expected a user whose history holds one of them. {remedy}"
         )
-    return Traffic(traffic.items, known)
-
-
-class Visits:
-    """An endless row of questions: known users by Zipf's law, cold users in between."""
-
-    def __init__(self, traffic: Traffic, *, known_percent: float, zipf_exponent: float, k: int) -> None:
-        self._traffic = traffic
-        self._k = k
-        self._known_share = known_percent / 100 if traffic.users else 0.0
-        ranks = range(1, len(traffic.users) + 1)
-        self._weights = list(accumulate(rank**-zipf_exponent for rank in ranks))
-        self._fewest_for_anyone = min(k, len(traffic.items)) if traffic.items else k
-
-    def next_question(self) -> Question:
-        if random.random() >= self._known_share:
-            nobody = f"nobody-{random.getrandbits(64):016x}"
-            return Question(nobody, False, self._k, self._fewest_for_anyone)
-        user = random.choices(self._traffic.users, cum_weights=self._weights)[0]
-        unseen = len(self._traffic.items) - len(user.history)  # seen items may be masked
-        return Question(user.user_id, True, self._k, max(0, min(self._k, unseen)))
+    new_places = {old: new for new, old in enumerate(places)}
+    visits = [(moment, new_places[user]) for moment, user in traffic.visits if user in new_places]
+    return Traffic(traffic.items, [traffic.users[place] for place in places], visits)

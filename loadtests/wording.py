@@ -3,60 +3,93 @@
 from loadtests.verdict import JudgedObjective, Verdict
 
 CLOSED_WORKLOAD = (
-    "closed workload: users wait for their answers, so a slow service is asked less often; "
-    "the queue that fixed arrivals would build does not show"
+    "closed workload: who asks waits for the answer, so a slow service is asked less often; the queue that fixed "
+    "arrivals would build does not show"
 )
+_HEADLINES = {"met": "SLO met", "missed": "SLO missed", "not valid": "not valid, no figures"}
 
 
 def render(verdict: Verdict) -> str:
     """The verdict as a few lines of text for a terminal."""
     setup, counts = verdict.setup, verdict.counts
-    headline = {"met": "SLO met", "missed": "SLO missed", "not valid": "not valid, no figures"}
-    lines = [f"load test of {setup.url}: {headline[verdict.outcome]}"]
+    lines = [f"load test of {setup.url}, scenario {setup.scenario}: {_HEADLINES[verdict.outcome]}"]
     lines += [f"  {problem}" for problem in verdict.problems]
     lines += [_describe_objective(objective) for objective in verdict.objectives]
-    if figures := verdict.figures:
-        latency = ", ".join(f"{name} {_milliseconds(ms)}" for name, ms in figures.latency_ms.items())
-        lines += [
-            f"  rate        {figures.requests_per_second:,.1f} requests/s, "
-            f"goodput {figures.goodput_per_second:,.1f} requests/s",
-            f"  latency     {latency or 'too few samples'}",
-        ]
+    lines += _describe_figures(verdict)
     lines += [
-        f"  requests    {counts.begun:,} in {counts.seconds:.1f} s: {counts.valid:,} answered well, "
+        f"  requests    {counts.begun:,} in {verdict.health.seconds:.1f} s: {counts.valid:,} answered well, "
         f"{counts.begun - counts.valid:,} not ({counts.unanswered:,} without any answer)",
-        f"  users       {setup.users:,}, thinking {setup.think_ms:g} ms; {_describe_mix(verdict)}",
+        f"  workload    {setup.workload}; at most {counts.most_in_flight:,} under way at once",
+        f"  users       {describe_mix(verdict)}",
         f"  answers     by source: {_list(counts.sources)}; by reason: {_list(counts.reasons)}",
-        f"  generator   {counts.cpu_share:.0%} of a core",
-        f"  note        {CLOSED_WORKLOAD}",
+        f"  models      {_list(counts.versions)}",
+        f"  generator   {describe_generator(verdict)}",
     ]
+    lines += [f"  at {hook.seconds:g} s".ljust(14) + _describe_hook(hook) for hook in verdict.hooks]
+    if setup.expected is None and setup.scenario != "cold-start":
+        lines.append(f"  note        {CLOSED_WORKLOAD}")
     worst = sorted(counts.failures.items(), key=lambda entry: -entry[1])[:5]
     return "\n".join(lines + [f"  failed      {number:,} x {complaint}" for complaint, number in worst])
+
+
+def _describe_figures(verdict: Verdict) -> list[str]:
+    figures = verdict.figures
+    if figures is None:
+        return []
+    latency = ", ".join(f"{name} {milliseconds(ms)}" for name, ms in figures.latency_ms.items())
+    first = figures.first_good_seconds
+    return [
+        f"  rate        {figures.requests_per_second:,.1f} requests/s, "
+        f"goodput {figures.goodput_per_second:,.1f} requests/s ({figures.goodput:.3%})",
+        f"  latency     {latency or 'too few samples'}",
+        *(
+            [f"  first good answer after {first:.2f} s"]
+            if verdict.setup.scenario == "cold-start" and first
+            else []
+        ),
+    ]
 
 
 def _describe_objective(objective: JudgedObjective) -> str:
     if objective.value is None:
         found = "too many failed"
     elif objective.expression.startswith("p("):
-        found = _milliseconds(objective.value)
+        found = milliseconds(objective.value)
     else:
         found = f"{objective.value:.3%}"
     return f"  {'met   ' if objective.met else 'MISSED'}      {objective.expression:<20} found {found}"
 
 
-def _describe_mix(verdict: Verdict) -> str:
+def describe_mix(verdict: Verdict) -> str:
     setup = verdict.setup
     if not setup.known_users:
         return "cold users only (no traffic file)"
+    cold = 1 - setup.known_share - setup.anonymous_share
     return (
-        f"{setup.known_percent:g} % of the requests by {setup.known_users:,} known users "
-        f"(median history {setup.median_history:g} items, Zipf exponent {setup.zipf_exponent:g}), "
-        f"the rest by cold users; k {setup.k}"
+        f"{setup.known_share:.0%} of the visits by {setup.known_users:,} known users (median history "
+        f"{setup.median_history:g} items, Zipf exponent {setup.zipf_exponent:g}), {setup.anonymous_share:.0%} by "
+        f"anonymous ones with a history, {cold:.0%} by cold ones; k {setup.k}"
     )
 
 
-def _milliseconds(value: float | None) -> str:
-    return "beyond any bound (too many failed)" if value is None else f"{value:.1f} ms"
+def describe_generator(verdict: Verdict) -> str:
+    health, figures = verdict.health, verdict.figures
+    processes = "" if verdict.setup.generators == 1 else f" in the busiest of {verdict.setup.generators} processes"
+    lag = "" if figures is None else f"; requests left {_lag(figures.lag_ms)} late"
+    return f"{health.cpu_share:.0%} of a core{processes}{lag}; latency counts from when a request was due"
+
+
+def _lag(lag_ms: dict[str, float]) -> str:
+    return ", ".join(f"{name} {ms:.2f} ms" for name, ms in lag_ms.items())
+
+
+def _describe_hook(hook) -> str:
+    ended = "still running" if hook.exit_code is None else f"exit code {hook.exit_code}"
+    return f"{hook.command} ({ended})"
+
+
+def milliseconds(value: float | None) -> str:
+    return "beyond any bound (too many failed)" if value is None else f"{value:.2f} ms"
 
 
 def _list(counter: dict[str, int]) -> str:

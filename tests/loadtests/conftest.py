@@ -20,7 +20,7 @@ Reply = tuple[int, dict] | None
 
 def good_answer(body: dict, request_id: str) -> dict:
     """What the service promises: the model for known users, the popular list for cold ones."""
-    known = body["user_id"] in KNOWN
+    known = "history" in body or body["user_id"] in KNOWN
     return {
         "request_id": request_id,
         "items": [{"item_id": item, "score": 1.0} for item in ITEMS[: body["k"]]],
@@ -37,6 +37,7 @@ class Stub:
 
     reply: Callable[[int, dict, str], Reply]
     asked: list[dict] = field(default_factory=list)
+    status: dict = field(default_factory=dict)
     url: str = ""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -53,7 +54,7 @@ class Stub:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
         content = await reader.readexactly(int(headers.get("content-length", 0)))
-        status, answer = 200, {}
+        status, answer = 200, self.status if head.startswith("GET /status ") else {}
         request_id = headers.get("x-request-id", "")
         if head.startswith("POST /predict "):
             body = json.loads(content)
@@ -78,7 +79,7 @@ def start_stub() -> Iterator[Callable[..., Stub]]:
 
     def start(reply: Callable[[int, dict, str], Reply]) -> Stub:
         stub = Stub(reply)
-        listening = asyncio.start_server(stub.serve, "127.0.0.1", 0)
+        listening = asyncio.start_server(stub.serve, "127.0.0.1", 0, backlog=4096)
         server = asyncio.run_coroutine_threadsafe(listening, loop).result(timeout=10)
         stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         return stub
@@ -100,8 +101,9 @@ async def _cancel_all() -> None:
 @pytest.fixture
 def traffic_file(tmp_path: Path) -> Path:
     users = [{"user_id": user, "history": ITEMS[-3:]} for user in KNOWN]
+    visits = [[n * 0.01, n % 7] for n in range(1000)]
     path = tmp_path / "traffic.json"
-    path.write_text(json.dumps({"schema_version": 1, "items": ITEMS, "users": users}))
+    path.write_text(json.dumps({"schema_version": 2, "items": ITEMS, "users": users, "visits": visits}))
     return path
 
 

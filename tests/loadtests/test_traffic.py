@@ -1,80 +1,89 @@
-"""Who is asked for: the traffic file, and the mix of known and cold users."""
+"""The traffic file: what it brings, and why one is refused."""
 
 import json
-from collections import Counter
 
 import pytest
 
 from contracts.faults import UsageFault
-from loadtests.traffic import KnownUser, Traffic, Visits, read_traffic
+from loadtests.traffic import KnownUser, Traffic, read_traffic
 
 USER = {"user_id": "u", "history": ["a"]}
+GONE = {"user_id": "gone", "history": ["x", "y"]}
+NEW = {"user_id": "new", "history": []}
 
 
-def write(path, **changes):
-    path.write_text(json.dumps({"schema_version": 1, "items": ["a", "b"], "users": [USER]} | changes))
+def write(folder, **changes):
+    path = folder / "traffic.json"
+    content = {"schema_version": 2, "items": ["a", "b"], "users": [USER], "visits": [[0, 0], [1.5, 0]]}
+    path.write_text(json.dumps(content | changes))
     return path
 
 
-def test_traffic_file_brings_catalog_and_histories(tmp_path):
-    traffic = read_traffic(write(tmp_path / "traffic.json"))
+def test_traffic_file_brings_catalog_histories_and_visits(tmp_path):
+    traffic = read_traffic(write(tmp_path))
     assert traffic.catalog == {"a", "b"}
     assert traffic.users == [KnownUser("u", ["a"])]
+    assert traffic.visits == [(0.0, 0), (1.5, 0)]
     assert traffic.median_history == 1
+
+
+def test_file_without_visits_serves_all_but_a_replay(tmp_path):
+    assert read_traffic(write(tmp_path, visits=[])).visits == []
+
+
+def test_median_history_is_that_of_the_user_in_the_middle():
+    users = [KnownUser("u", ["a"] * length) for length in (1, 2, 30)]
+    assert Traffic(["a"], users).median_history == 2
+    assert Traffic().median_history == 0
 
 
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"schema_version": 2}, "found schema version 2, expected 1"),
-        ({"users": []}, "found 0 users and 2 items"),
+        ({"schema_version": 1}, "found schema version 1, expected 2"),
+        ({"schema_version": 3}, "found schema version 3, expected 2"),
+        ({"users": [], "visits": []}, "found 0 users and 2 items"),
         ({"items": []}, "found 1 users and 0 items"),
-        ({"users": [{"user_id": "u", "history": []}]}, "found 1 users and 2 items"),
+        ({"users": [NEW]}, "found 1 users and 2 items"),
         ({"users": [{"user_id": 7, "history": ["a"]}]}, "Expected `str`, got `int`"),
+        ({"users": [USER | {"age": 7}]}, "unknown field `age`"),
         ({"extra": 1}, "unknown field `extra`"),
+        ({"visits": [[0, 1]]}, "a visit names a user that is not there"),
+        ({"visits": [[0, -1]]}, "a visit names a user that is not there"),
+        ({"visits": [[0]]}, "length 2"),
+        ({"visits": [["noon", 0]]}, "Expected `float`, got `str`"),
     ],
 )
 def test_bad_traffic_file_is_refused_with_what_was_found_and_the_remedy(tmp_path, changes, found):
+    path = write(tmp_path, **changes)
     with pytest.raises(UsageFault) as refused:
-        read_traffic(write(tmp_path / "traffic.json", **changes))
+        read_traffic(path)
     assert found in str(refused.value)
+    assert str(path) in str(refused.value)
     assert "flyweight materialize --traffic" in str(refused.value)
 
 
+@pytest.mark.parametrize("content", [b"", b"user_id,item_id\n", b"[]", b'{"items": ["a', b'{"items": ["\xff"]}'])
+def test_file_of_another_kind_is_refused(tmp_path, content):
+    path = tmp_path / "traffic.json"
+    path.write_bytes(content)
+    with pytest.raises(UsageFault, match="is no traffic file"):
+        read_traffic(path)
+
+
+def test_file_that_is_not_there_is_refused_by_its_name(tmp_path):
+    with pytest.raises(UsageFault, match=r"missing\.json cannot be read: No such file"):
+        read_traffic(tmp_path / "missing.json")
+
+
 def test_user_without_any_item_of_the_catalog_is_not_asked_for(tmp_path):
-    others = [{"user_id": "gone", "history": ["x", "y"]}, {"user_id": "new", "history": []}]
-    traffic = read_traffic(write(tmp_path / "traffic.json", users=[*others, USER]))
+    traffic = read_traffic(write(tmp_path, users=[GONE, NEW, USER], visits=[]))
     assert [user.user_id for user in traffic.users] == ["u"]
 
 
-def ask(traffic, times, *, known_percent, zipf_exponent=1.0, k=10):
-    visits = Visits(traffic, known_percent=known_percent, zipf_exponent=zipf_exponent, k=k)
-    return [visits.next_question() for _ in range(times)]
-
-
-def test_mix_holds_the_stated_share_of_known_users():
-    traffic = Traffic(items=["a"], users=[KnownUser("u", ["a"])])
-    known = sum(question.known for question in ask(traffic, 10_000, known_percent=80))
-    assert abs(known - 8000) < 5 * 40  # five standard deviations of sqrt(10000 * .8 * .2)
-
-
-def test_first_user_asks_twice_as_often_as_the_second_by_zipfs_law():
-    traffic = Traffic(items=["a"], users=[KnownUser("first", ["a"]), KnownUser("second", ["a"])])
-    asked = Counter(question.user_id for question in ask(traffic, 9000, known_percent=100))
-    assert set(asked) == {"first", "second"}
-    assert abs(asked["first"] - 6000) < 5 * 45  # of 9000: 1 / (1 + 1/2); deviation sqrt(9000 * 2/3 * 1/3)
-
-
-def test_without_traffic_every_user_is_cold_and_nobody_comes_twice():
-    questions = ask(Traffic(), 1000, known_percent=80)
-    assert not any(question.known for question in questions)
-    assert len({question.user_id for question in questions}) == 1000
-    assert {question.fewest for question in questions} == {10}
-
-
-def test_fewer_items_are_enough_only_where_fewer_remain():
-    items = [f"i{n}" for n in range(12)]
-    traffic = Traffic(items=items, users=[KnownUser("u", items[:5])])
-    (known,) = ask(traffic, 1, known_percent=100)
-    (cold,) = ask(traffic, 1, known_percent=0)
-    assert (known.fewest, cold.fewest) == (12 - 5, 10)
+def test_visits_still_name_the_same_users_when_others_are_left_out(tmp_path):
+    users = [GONE, USER, NEW, {"user_id": "v", "history": ["x", "b"]}]
+    visits = [[0, 3], [1, 0], [2, 1], [3, 2], [4, 3]]
+    traffic = read_traffic(write(tmp_path, users=users, visits=visits))
+    came = [(moment, traffic.users[place].user_id) for moment, place in traffic.visits]
+    assert came == [(0.0, "v"), (2.0, "u"), (4.0, "v")]

@@ -183,9 +183,9 @@ def test_an_answer_is_one_packet(server: Server) -> None:
 
 def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Server) -> None:
     body = b'{"history": ["i0"]}'
-    invitation, answer = received(server, post(body, b"Expect: 100-continue"), body=body)
+    invitation, *answer = received(server, post(body, b"Expect: 100-continue"), body=body)
     assert invitation.startswith(b"HTTP/1.1 100")
-    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"".join(answer).startswith(b"HTTP/1.1 200")
 
 
 def test_metrics_add_up_over_all_workers(server: Server) -> None:

@@ -1,0 +1,160 @@
+"""What happens around a story: options are read, the session begins, workers report, the verdict is given.
+
+Importing this makes locust do so.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import gevent
+from locust import events
+from locust.runners import LocalRunner, WorkerRunner
+
+from contracts import durable
+from contracts.faults import Fault
+from loadtests import hooks
+from loadtests.live import Now
+from loadtests.load import add_options, read_load
+from loadtests.session import ANSWER_TIMEOUT_SECONDS, Session
+from loadtests.tally import Tally, add_up
+from loadtests.traffic import Traffic, read_traffic
+from loadtests.verdict import Setup, judge
+from loadtests.wording import render
+
+_LIVE_SECONDS = 0.5
+
+events.init_command_line_parser.add_listener(add_options)
+
+
+@events.init.add_listener
+def prepare(environment, **_) -> None:
+    """Read and check everything before the first request."""
+    options = environment.parsed_options
+    try:
+        read_load(options)
+        environment.traffic = read_traffic(Path(options.traffic)) if options.traffic else Traffic()
+    except Fault as fault:
+        logging.error(fault)
+        sys.exit(fault.exit_code)
+    if not environment.traffic.users:
+        logging.warning("no --traffic FILE: every user is cold, so the model is not asked")
+    # Who waits for an answer at the end gets it: a request that we cut off is no failure of the service.
+    environment.stop_timeout = environment.stop_timeout or ANSWER_TIMEOUT_SECONDS + 1
+    environment.session, environment.tallies, environment.hooks = None, {}, []
+    _exchange_tallies(environment)
+    # gevent still has the time from before the imports; --run-time would end that much early.
+    gevent.get_hub().loop.update_now()
+
+
+@events.test_start.add_listener
+def begin(environment, **_) -> None:
+    load = read_load(environment.parsed_options)  # a worker has its options from the master only now
+    environment.tallies = {}
+    generator = _generator(environment)
+    objectives = load.slo.objectives(generator.scenario, latency=generator.judges_latency)
+    environment.session = Session(load, environment.traffic, environment.host or "", objectives)
+    if not isinstance(environment.runner, WorkerRunner):
+        environment.hooks = hooks.start(load.hooks)
+        if environment.parsed_options.live:
+            gevent.spawn(_tell_how_it_goes, environment, Path(environment.parsed_options.live))
+
+
+@events.test_stopping.add_listener
+def close(environment, **_) -> None:
+    """Begin no other request: locust is about to cut it off."""
+    if environment.session:
+        environment.session.is_closing = True
+
+
+@events.quitting.add_listener
+def conclude(environment, **_) -> None:
+    """Judge the run, print the verdict, and make it the exit code. A worker leaves that to its master."""
+    if environment.session is None or isinstance(environment.runner, WorkerRunner):
+        return
+    environment.runner.stop()  # after Ctrl-C there are still some who ask
+    verdict = judge(
+        _total(environment),
+        environment.session.objectives,
+        _describe(environment),
+        hooks=hooks.stop(environment.hooks),
+        service=environment.session.status,
+        generator=environment.session.generator,
+    )
+    # After the tables of locust, which is where people look.
+    environment.events.quit.add_listener(lambda **_: print(render(verdict), flush=True))
+    environment.process_exit_code = verdict.exit_code
+    if environment.parsed_options.result:
+        durable.write_bytes(Path(environment.parsed_options.result), verdict.to_json())
+
+
+def _tell_how_it_goes(environment, path: Path) -> None:
+    """For who waits for the verdict; see `loadtests.live`."""
+    session, seconds = environment.session, _generator(environment).seconds(environment.session.load)
+    while not session.tally.health.finished:
+        gevent.sleep(_LIVE_SECONDS)
+        Now.of(_total(environment), session.now(), seconds).write(path)
+
+
+def _total(environment) -> Tally:
+    generators = environment.session.load.generators
+    if generators == 1 and not environment.tallies:
+        return environment.session.tally
+    total = add_up(environment.tallies.values())
+    total.health.finished &= len(environment.tallies) == generators
+    return total
+
+
+def _generator(environment):
+    """The scenario that is played, a subclass of `loadtests.generator.Generator`."""
+    (generator,) = environment.user_classes
+    return generator
+
+
+def _describe(environment) -> Setup:
+    session, traffic, generator = environment.session, environment.traffic, _generator(environment)
+    load = session.load
+    return Setup(
+        scenario=generator.scenario,
+        url=session.url,
+        workload=generator.workload(load),
+        expected=generator.expected(load, traffic),
+        seconds=generator.seconds(load),
+        known_share=load.settings.known_percent / 100 if traffic.users else 0.0,
+        anonymous_share=load.settings.anonymous_percent / 100 if traffic.items else 0.0,
+        zipf_exponent=load.settings.zipf_exponent,
+        k=load.settings.k,
+        known_users=len(traffic.users),
+        median_history=traffic.median_history,
+        generators=load.generators,
+        max_lag_ms=load.settings.max_lag_ms,
+    )
+
+
+def _exchange_tallies(environment) -> None:
+    """A worker's tally travels with locust's own reports; the master keeps one for each worker."""
+
+    @environment.events.report_to_master.add_listener
+    def send(data, **_) -> None:
+        if environment.session:
+            data["tally"] = environment.session.tally.report()
+
+    @environment.events.worker_report.add_listener
+    def receive(client_id, data, **_) -> None:
+        if "tally" in data:
+            tallies = environment.tallies
+            tallies.setdefault(client_id, Tally()).absorb(data["tally"])
+            finished = sum(tally.health.finished for tally in tallies.values())
+            if finished == environment.session.load.generators:
+                _quit_unless_watched(environment)
+
+
+def end_of_story(environment) -> None:
+    """The story of this process is told. A master waits until all are."""
+    if isinstance(environment.runner, LocalRunner):
+        _quit_unless_watched(environment)
+
+
+def _quit_unless_watched(environment) -> None:
+    if environment.parsed_options.headless:
+        gevent.spawn(environment.runner.quit)
