@@ -1,12 +1,10 @@
 """Verbs about serving: materialize, serve, ask, recommend."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from contracts.sections import Settings
+from flyweight.features import feature_cache_url
 from flyweight.load_verbs import default_url
 from flyweight.verb import A_PATH, THERE, Desk, Outcome, verb
 
@@ -29,7 +27,7 @@ def materialize(desk: Desk, interactions: Path, traffic: Path | None) -> Outcome
     promoted = find_artifact(settings.paths.artifacts, POINTER) if traffic else None
     log = read_log(interactions, settings.log, progress=desk.out.progress)
     desk.out.read(interactions, f"{len(log.frame):,} interactions")
-    with _feature_cache_url(settings) as url:
+    with feature_cache_url(settings) as url:
         filled = fill(log, settings, url, desk.out.progress)
     where = "the Redis of REDIS_URL" if settings.features.redis_url else "the embedded Redis"
     desk.out.wrote(where, f"{filled.users:,} users, {filled.interactions:,} interactions")
@@ -100,20 +98,8 @@ def recommend(desk: Desk, artifact: str, users: Path, history: Path | None, k: i
         log = read_log(history, desk.settings.log, progress=desk.out.progress)
         histories = histories_of_log(log, asked, found.catalog)
     else:
-        with _feature_cache_url(desk.settings) as url:
+        with feature_cache_url(desk.settings) as url:
             histories = histories_of_cache(url, asked, found.catalog)
     rows = recommend_to_parquet(OnnxPredictor(found, threads=cores()), asked, histories, k, out, desk.out.progress)
     desk.out.wrote(out, f"{rows:,} recommendations by {found.name} {found.version}")
     return Outcome({"users": len(asked), "rows": rows, "artifact": found.name, "version": found.version})
-
-
-@contextmanager
-def _feature_cache_url(settings: Settings) -> Iterator[str]:
-    """REDIS_URL, or the embedded Redis: the one that a service runs, else one of our own for the moment."""
-    from service.embedded_redis import embedded_redis
-
-    if settings.features.redis_url:
-        yield settings.features.redis_url
-    else:
-        with embedded_redis(settings.paths.state) as url:
-            yield url

@@ -1,0 +1,85 @@
+"""A service of its own for an artifact, for as long as it takes to measure it under load."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from contracts.artifact import Artifact
+from contracts.faults import Fault
+from contracts.pointer import move_pointer
+from contracts.settings import Settings
+from service.serving import server_environment
+
+_READY_SECONDS, _POLL_SECONDS, _STOP_SECONDS = 60, 0.2, 30
+
+
+@contextlib.contextmanager
+def standing(artifact: Artifact, settings: Settings, redis_url: str, scratch: Path) -> Iterator[str]:
+    """Serve `artifact` from the empty folder `scratch` on a free port; yields the URL once it is ready.
+
+    Raises `Fault` with the end of its log when it does not come up.
+    """
+    copy = scratch / "artifacts" / artifact.path.name
+    shutil.copytree(artifact.path, copy, copy_function=_link)
+    move_pointer(copy.parent, copy)
+    port = _free_port()
+    environment = server_environment(settings, os.environ) | {
+        "FLYWEIGHT_PATHS_ARTIFACTS": str(copy.parent),
+        "FLYWEIGHT_PATHS_STATE": str(scratch / "state"),
+        "FLYWEIGHT_SERVICE_PORT": str(port),
+        "FLYWEIGHT_SERVICE_HOST": "127.0.0.1",
+        "FLYWEIGHT_FEATURES_REDIS_URL": redis_url,
+        "BENTOML_HOME": str(scratch / "bentoml"),
+    }
+    log = scratch / "serve.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flyweight", "serve"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _await_ready(process, url, log)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        process.kill()
+
+
+def _await_ready(process: subprocess.Popen, url: str, log: Path) -> None:
+    until = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):
+            return
+        time.sleep(_POLL_SECONDS)
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise Fault(f"the service did not come up within {_READY_SECONDS} s. Its last words:\n{tail}")
+
+
+def _link(source: str, target: str) -> str:
+    """A second name for the same bytes where the file system can, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,157 @@
+"""The highest rate of Poisson arrivals that keeps the SLO, found by trying.
+
+Up in steps of two until the SLO is missed (or down until it is kept), then between the two until they are 5 %
+apart; then the rate found and two somewhat lower ones are tried again, in random order, so that a machine that
+gets slower or faster meanwhile does not decide. What kept the SLO in most of these runs is the capacity.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Generator, Sequence
+from math import sqrt
+
+import msgspec
+
+from loadtests.verdict import Outcome, Verdict
+
+PRECISION = 1.05
+"""The search ends when the lowest rate that missed is at most so many times the highest that was met."""
+CONFIRMATIONS = 3
+_LOWER = (1.0, 0.92, 0.85)
+"""The rates that are tried again, as parts of the one that was found."""
+_MOST_STEPS = 12
+_LOWEST_RATE = 1.0
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """One run. `cpu_us`: CPU time of the service's own processes per request, None where they are elsewhere."""
+
+    rate: float
+    outcome: Outcome
+    why: str
+    p50_ms: float | None
+    p99_ms: float | None
+    goodput: float | None
+    cpu_us: float | None
+    confirms: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.outcome == "met"
+
+
+class Capacity(msgspec.Struct, frozen=True):
+    """`rate`: requests per second, None when no rate was confirmed. `knee`: the highest rate at which p99 is at
+    most twice what it is at the lowest. `limited_by_generator`: the service could do more than could be sent.
+    """
+
+    rate: float | None
+    knee: float | None
+    cpu_us: float | None
+    limited_by_generator: bool
+    probes: list[Probe]
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A run that the search wants next."""
+
+    rate: float
+    confirms: bool = False
+
+
+Search = Generator[Ask, Probe, Capacity]
+
+
+def search(start: float, luck: random.Random) -> Search:
+    """Yields the runs it wants, takes what came of them, returns the capacity."""
+    probes: list[Probe] = []
+    low, high = yield from _bracket(start, probes)
+    while low and high and high / low > PRECISION:
+        middle = sqrt(low * high)
+        probe = yield from _try(Ask(middle), probes)
+        low, high = (middle, high) if probe.met else (low, middle)
+    confirmed = (yield from _confirm(low, probes, luck)) if low else None
+    missed = [probe for probe in probes if not probe.met]
+    return Capacity(
+        rate=confirmed,
+        knee=knee_of(probes),
+        cpu_us=_median([p.cpu_us for p in probes if p.cpu_us is not None and confirmed and p.rate == confirmed]),
+        limited_by_generator=bool(missed) and all(p.outcome == "not valid" for p in missed if p.rate == high),
+        probes=probes,
+    )
+
+
+def _try(ask: Ask, probes: list[Probe]) -> Generator[Ask, Probe, Probe]:
+    probe = yield ask
+    probes.append(probe)
+    return probe
+
+
+def _bracket(start: float, probes: list[Probe]) -> Generator[Ask, Probe, tuple[float | None, float | None]]:
+    """The highest rate that was met and the lowest that was missed; None where there was none."""
+    met: float | None = None
+    missed: float | None = None
+    rate = start
+    for _ in range(_MOST_STEPS):
+        probe = yield from _try(Ask(rate), probes)
+        if probe.met:
+            met = rate
+        else:
+            missed = rate
+        if missed and (met or rate <= _LOWEST_RATE):
+            break
+        rate = rate * 2 if met else max(rate / 2, _LOWEST_RATE)
+    return met, missed
+
+
+def _confirm(found: float, probes: list[Probe], luck: random.Random) -> Generator[Ask, Probe, float | None]:
+    """The highest of some rates that was met in most of its runs, and all below it too."""
+    asks = [Ask(found * part, confirms=True) for part in _LOWER for _ in range(CONFIRMATIONS)]
+    luck.shuffle(asks)
+    met: defaultdict[float, int] = defaultdict(int)
+    for ask in asks:
+        probe = yield from _try(ask, probes)
+        met[ask.rate] += probe.met
+    confirmed = None
+    for rate in sorted({ask.rate for ask in asks}):
+        if met[rate] <= CONFIRMATIONS // 2:
+            break
+        confirmed = rate
+    return confirmed
+
+
+def knee_of(probes: Sequence[Probe]) -> float | None:
+    """Where the queue begins to show."""
+    measured = sorted((probe.rate, probe.p99_ms) for probe in probes if probe.p99_ms is not None)
+    if not measured:
+        return None
+    knee, least = measured[0]
+    for rate, p99_ms in measured:
+        if p99_ms > 2 * least:
+            break
+        knee = rate
+    return knee
+
+
+def probe_of(verdict: Verdict, rate: float, cpu_seconds: float | None, *, confirms: bool) -> Probe:
+    figures = verdict.figures
+    missed = [
+        f"{o.expression} (found {'too many failed' if o.value is None else format(o.value, '.4g')})"
+        for o in verdict.objectives
+        if not o.met
+    ]
+    answered = max(verdict.counts.answered, 1)
+    return Probe(
+        rate=rate,
+        outcome=verdict.outcome,
+        why="; ".join(verdict.problems or missed),
+        p50_ms=figures.latency_ms.get("p50") if figures else None,
+        p99_ms=figures.latency_ms.get("p99") if figures else None,
+        goodput=figures.goodput if figures else None,
+        cpu_us=None if cpu_seconds is None else cpu_seconds / answered * 1e6,
+        confirms=confirms,
+    )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return sorted(values)[len(values) // 2] if values else None
