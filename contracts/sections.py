@@ -226,6 +226,8 @@ class Loadtest(_Section):
     think_ms: Count = 1000
     spike_factor: Annotated[float, Meta(ge=1)] = 5.0
     zipf_exponent: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    session_exponent: Annotated[float, Meta(gt=1, le=10)] = 1.5
+    popularity_exponent: Annotated[float, Meta(gt=1, le=10)] = 2.0
     k: Annotated[int, Meta(ge=1, le=500)] = 10
     max_lag_ms: Annotated[float, Meta(gt=0)] = 10.0
 

@@ -19,7 +19,7 @@ from service.feature_cache import connect, write_histories
 
 _NUMBER = "item_number"
 _PROGRESS_EVERY = 5000
-_TRAFFIC_VERSION = 2
+TRAFFIC_VERSION = 2
 _MOST_VISITS = 100_000
 
 
@@ -83,7 +83,7 @@ def write_traffic(log: Log, artifact: Artifact, history_length: int, out: Path) 
     histories = _newest(log.frame.select(USER_ID, ITEM_ID), ITEM_ID, history_length)
     users = [TrafficUser(user_id, history) for user_id, history in histories.iter_rows()]
     users.sort(key=lambda user: -len(user.history))
-    traffic = Traffic(_TRAFFIC_VERSION, list(artifact.catalog.item_ids), users, _visits(log, users))
+    traffic = Traffic(TRAFFIC_VERSION, list(artifact.catalog.item_ids), users, _visits(log, users))
     durable.write_bytes(out, msgspec.json.encode(traffic))
     return traffic
 

@@ -1,9 +1,14 @@
 """Verbs about serving: materialize, serve, ask, recommend."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:  # what reads logs is imported when a verb is called
+    from export.materialize import Materialized, Traffic
+
+from contracts.faults import UsageFault
 from flyweight.features import feature_cache_url
 from flyweight.load_verbs import default_url
 from flyweight.verb import A_PATH, THERE, Desk, Outcome, verb
@@ -12,12 +17,28 @@ URL = click.option("--url", metavar="URL", help="The service; default: where [se
 
 
 @verb()
+@click.option("--interactions", type=THERE, metavar="FILE", help="CSV, CSV.gz, Parquet, or a folder.")
 @click.option(
-    "--interactions", type=THERE, required=True, metavar="FILE", help="CSV, CSV.gz, Parquet, or a folder."
+    "--synthetic", type=click.IntRange(1), metavar="USERS", help="Instead: users made up for load tests."
 )
 @click.option("--traffic", type=A_PATH, metavar="FILE", help="Also write what a load test must know.")
-def materialize(desk: Desk, interactions: Path, traffic: Path | None) -> Outcome:
+def materialize(desk: Desk, interactions: Path | None, synthetic: int | None, traffic: Path | None) -> Outcome:
     """Fill the feature cache from a log: the newest interactions of every user. Safe while serving."""
+    if (interactions is None) == (synthetic is None):
+        raise UsageFault("found both --interactions and --synthetic, or neither; expected one of them.")
+    where = "the Redis of REDIS_URL" if desk.settings.features.redis_url else "the embedded Redis"
+    filled, known = _from_log(desk, interactions, traffic) if interactions else _made_up(desk, synthetic, traffic)
+    desk.out.wrote(where, f"{filled.users:,} users, {filled.interactions:,} interactions")
+    if filled.without_number:
+        desk.out.say(
+            f"       left out: {filled.without_number:,} interactions with items that no training has seen"
+        )
+    if known:
+        desk.out.wrote(traffic, f"{len(known.users):,} users, {len(known.items):,} items for load tests")
+    return Outcome(filled)
+
+
+def _from_log(desk: Desk, interactions: Path, traffic: Path | None) -> "tuple[Materialized, Traffic | None]":
     from contracts.pointer import POINTER, find_artifact
     from export.materialize import materialize as fill
     from export.materialize import write_traffic
@@ -29,16 +50,18 @@ def materialize(desk: Desk, interactions: Path, traffic: Path | None) -> Outcome
     desk.out.read(interactions, f"{len(log.frame):,} interactions")
     with feature_cache_url(settings) as url:
         filled = fill(log, settings, url, desk.out.progress)
-    where = "the Redis of REDIS_URL" if settings.features.redis_url else "the embedded Redis"
-    desk.out.wrote(where, f"{filled.users:,} users, {filled.interactions:,} interactions")
-    if filled.without_number:
-        desk.out.say(
-            f"       left out: {filled.without_number:,} interactions with items that no training has seen"
-        )
-    if traffic and promoted:
-        written = write_traffic(log, promoted, settings.features.history_length, traffic)
-        desk.out.wrote(traffic, f"{len(written.users):,} users, {len(written.items):,} items for load tests")
-    return Outcome(filled)
+    if not promoted:
+        return filled, None
+    return filled, write_traffic(log, promoted, settings.features.history_length, traffic)
+
+
+def _made_up(desk: Desk, users: int, traffic: Path | None) -> "tuple[Materialized, Traffic | None]":
+    from contracts.pointer import POINTER, find_artifact
+    from export.synthetic_traffic import materialize_synthetic
+
+    promoted = find_artifact(desk.settings.paths.artifacts, POINTER)
+    with feature_cache_url(desk.settings) as url:
+        return materialize_synthetic(promoted, users, desk.settings, url, traffic, desk.out.progress)
 
 
 @verb(flags={"port": ("service", "port"), "host": ("service", "host"), "workers": ("service", "workers")})
