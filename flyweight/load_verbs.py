@@ -116,6 +116,16 @@ def _size(capacity: "Capacity", wish: Wish) -> "Sizing | None":
     return size(wish.target_rate, capacity.rate, cores(), headroom=wish.headroom, price=wish.price)
 
 
+def _size_by_cpu(capacity: "Capacity", wish: Wish) -> "Sizing | None":
+    """The same measure for all that are compared, also those that the generator could not bring to their end."""
+    from contracts.machine import cores
+    from loadtests.sizing import size_by_cpu
+
+    if capacity.cpu_us is None or wish.target_rate is None:
+        return None
+    return size_by_cpu(wish.target_rate, capacity.cpu_us, cores(), headroom=wish.headroom, price=wish.price)
+
+
 def _find_capacity(desk: Desk, order: "Order", wish: Wish) -> Outcome:
     from contracts.machine import cores
     from loadtests.capacity import search
@@ -170,7 +180,7 @@ def _compared(artifact: Artifact, capacity: "Capacity", wish: Wish) -> "Compared
         quality=quality.value if quality else None,
         interval=(quality.low, quality.high) if quality else None,
         capacity=capacity,
-        sizing=_size(capacity, wish),
+        sizing=_size_by_cpu(capacity, wish),
     )
 
 

@@ -52,8 +52,9 @@ def comparison_row(one: Compared) -> list[str]:
     return [
         one.name,
         quality,
-        "none" if rate is None else f"{rate:,.0f}",
+        "none" if rate is None else f"{'at least ' if one.capacity.limited_by_generator else ''}{rate:,.0f}",
         "" if cpu_us is None else f"{cpu_us:,.0f}",
+        "" if cpu_us is None else f"{1e6 / cpu_us:,.0f}",
         "" if sizing is None else f"{sizing.vcpus:,}",
         "" if sizing is None or sizing.per_month is None else f"{sizing.per_month:,.0f}",
     ]

@@ -1,4 +1,4 @@
-"""From a capacity to machines and money: how many replicas a target rate takes, and what they cost."""
+"""From a capacity to machines and money: how many vCPUs a target rate takes, and what they cost."""
 
 from math import ceil
 
@@ -8,7 +8,7 @@ HOURS_PER_MONTH = 730
 
 
 class Sizing(msgspec.Struct, frozen=True):
-    """`headroom`: share of the capacity that stays free. `per_month`: in the currency of `price`."""
+    """`headroom`: share that stays free. `per_month`: in the currency of `price`, which is that of a vCPU-hour."""
 
     target_rate: float
     headroom: float
@@ -19,8 +19,24 @@ class Sizing(msgspec.Struct, frozen=True):
 
 
 def size(target_rate: float, capacity: float, vcpus_each: int, *, headroom: float, price: float | None) -> Sizing:
-    """Replicas of `vcpus_each` that keep the SLO up to `capacity` requests per second. `price`: of a vCPU-hour."""
-    replicas = ceil(round(target_rate / (capacity * (1 - headroom)), 6))
-    vcpus = replicas * vcpus_each
+    """Replicas of `vcpus_each` that keep the SLO up to `capacity` requests per second."""
+    replicas = _up(target_rate / (capacity * (1 - headroom)))
+    return _sizing(target_rate, headroom, replicas, replicas * vcpus_each, price)
+
+
+def size_by_cpu(
+    target_rate: float, cpu_us: float, vcpus_each: int, *, headroom: float, price: float | None
+) -> Sizing:
+    """vCPUs of a service that takes `cpu_us` microseconds of CPU per request, with its generator elsewhere."""
+    vcpus = _up(target_rate * cpu_us / 1e6 / (1 - headroom))
+    return _sizing(target_rate, headroom, ceil(vcpus / vcpus_each), vcpus, price)
+
+
+def _sizing(target_rate: float, headroom: float, replicas: int, vcpus: int, price: float | None) -> Sizing:
     per_month = None if price is None else vcpus * price * HOURS_PER_MONTH
     return Sizing(target_rate, headroom, replicas, vcpus, price, per_month)
+
+
+def _up(value: float) -> int:
+    """The next whole number; a hair above one, by rounding of the machine, is that one."""
+    return ceil(round(value, 6))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.sizing import HOURS_PER_MONTH, Sizing, size
+from loadtests.sizing import HOURS_PER_MONTH, Sizing, size, size_by_cpu
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,10 @@ def test_without_a_price_there_are_vcpus_but_no_money():
 
 def test_service_that_costs_nothing_is_told_from_one_without_a_price():
     assert size(2000, 700, 4, headroom=0.3, price=0.0).per_month == 0
+
+
+def test_vcpus_by_the_cpu_time_of_a_request():
+    found = size_by_cpu(10_000, 140.0, 2, headroom=0.3, price=0.05)  # 1.4 vCPUs busy, 2 with what stays free
+    assert (found.vcpus, found.replicas) == (2, 1)
+    assert found.per_month == pytest.approx(2 * 0.05 * 730)
+    assert size_by_cpu(10_000, 141.0, 2, headroom=0.3, price=None).vcpus == 3
