@@ -17,6 +17,7 @@ from loadtests.verdict import Outcome, Verdict
 PRECISION = 1.05
 """The search ends when the lowest rate that missed is at most so many times the highest that was met."""
 CONFIRMATIONS = 3
+_CONFIRMING_ROUNDS = 3
 _LOWER = (1.0, 0.92, 0.85)
 """The rates that are tried again, as parts of the one that was found."""
 _MOST_STEPS = 12
@@ -70,7 +71,7 @@ def search(start: float, luck: random.Random) -> Search:
         middle = sqrt(low * high)
         probe = yield from _try(Ask(middle), probes)
         low, high = (middle, high) if probe.met else (low, middle)
-    confirmed = (yield from _confirm(low, probes, luck)) if low else None
+    confirmed = (yield from _confirm_or_lower(low, probes, luck)) if low else None
     missed = [probe for probe in probes if not probe.met]
     return Capacity(
         rate=confirmed,
@@ -102,6 +103,18 @@ def _bracket(start: float, probes: list[Probe]) -> Generator[Ask, Probe, tuple[f
             break
         rate = rate * 2 if met else max(rate / 2, _LOWEST_RATE)
     return met, missed
+
+
+def _confirm_or_lower(
+    found: float, probes: list[Probe], luck: random.Random
+) -> Generator[Ask, Probe, float | None]:
+    """What was found by single runs may have been luck: as long as nothing is confirmed, lower rates are tried."""
+    for _ in range(_CONFIRMING_ROUNDS):
+        confirmed = yield from _confirm(found, probes, luck)
+        if confirmed:
+            return confirmed
+        found *= _LOWER[-1] * _LOWER[1]
+    return None
 
 
 def _confirm(found: float, probes: list[Probe], luck: random.Random) -> Generator[Ask, Probe, float | None]:

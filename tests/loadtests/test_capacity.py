@@ -110,6 +110,16 @@ def test_machine_that_slowed_down_since_the_search_gets_the_lower_rate_it_still_
     assert found.rate == pytest.approx(673 * part, rel=0.001)
 
 
+def test_where_nothing_is_confirmed_lower_rates_are_tried():
+    found = explore(lambda ask: sharp(ask, LIMIT * 0.7 if ask.confirms else LIMIT))
+    assert 0.9 * 0.7 * LIMIT <= found.rate <= 0.7 * LIMIT
+
+
+def test_a_service_that_keeps_no_rate_when_it_is_asked_again_has_no_capacity():
+    found = explore(lambda ask: sharp(ask, 1.0 if ask.confirms else LIMIT))
+    assert found.rate is None
+
+
 def test_machine_that_slows_down_all_the_time_is_not_taken_for_what_it_was_at_first():
     limits = [LIMIT * 0.99**run for run in range(100)]
     coming = iter(limits)
