@@ -214,7 +214,7 @@ class Features(_Section):
 
 
 class Loadtest(_Section):
-    """`rate`: requests per second. `connections`: who ask in turn, in closed ones. `questions`: of a visit."""
+    """`rate`: requests per second. `connections`: askers of a closed workload. `questions`: mean of a visit."""
 
     rate: Annotated[float, Meta(gt=0)] = 200.0
     duration_seconds: Positive = 20

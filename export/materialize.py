@@ -1,6 +1,6 @@
 """Filling the feature cache from a log: each user's newest interactions, as item numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -62,17 +62,24 @@ def materialize(log: Log, settings: Settings, redis_url: str, progress: Progress
     numbers = number_of_code[log.frame[ITEM_ID].to_physical().to_numpy()]
     known = log.frame.select(USER_ID, pl.Series(_NUMBER, numbers)).filter(pl.col(_NUMBER) >= 0)
     histories = _newest(known, _NUMBER, settings.features.history_length)
-    ttl_seconds = settings.features.ttl_days * 24 * 3600
+    users = fill_feature_cache(redis_url, _rows(histories, progress), settings)
+    written = int(histories[_NUMBER].list.len().sum() or 0)
+    return Materialized(users, written, len(log.frame) - len(known))
+
+
+def fill_feature_cache(redis_url: str, rows: Iterable[tuple[str, np.ndarray]], settings: Settings) -> int:
+    """Write (user id, item numbers newest last), then the marker; return how many users.
+
+    Raises `RunNotValid` when the feature cache does not take them.
+    """
     try:
         with connect(redis_url) as redis:
-            users = write_histories(redis, _rows(histories, progress), ttl_seconds=ttl_seconds)
+            return write_histories(redis, rows, ttl_seconds=settings.features.ttl_days * 24 * 3600)
     except (RedisError, OSError) as error:
         raise RunNotValid(
             f"the feature cache cannot be filled: {error}. Check that the Redis of REDIS_URL runs and has room, "
             "and run `flyweight materialize` again."
         ) from error
-    written = int(histories[_NUMBER].list.len().sum() or 0)
-    return Materialized(users, written, len(log.frame) - len(known))
 
 
 def write_traffic(log: Log, artifact: Artifact, history_length: int, out: Path) -> Traffic:

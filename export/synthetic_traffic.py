@@ -9,15 +9,12 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from redis.exceptions import RedisError
 
 from contracts import durable
 from contracts.artifact import Artifact
-from contracts.faults import RunNotValid
 from contracts.progress import Progress, silent
 from contracts.sections import Settings
-from export.materialize import TRAFFIC_VERSION, Materialized, Traffic, TrafficUser
-from service.feature_cache import connect, write_histories
+from export.materialize import TRAFFIC_VERSION, Materialized, Traffic, TrafficUser, fill_feature_cache
 
 _PROGRESS_EVERY = 5000
 
@@ -65,13 +62,7 @@ def materialize_synthetic(
                 progress("filling the feature cache", number, users)
         progress("filling the feature cache", users, users)
 
-    try:
-        with connect(redis_url) as redis:
-            written = write_histories(redis, rows(), ttl_seconds=settings.features.ttl_days * 24 * 3600)
-    except (RedisError, OSError) as error:
-        raise RunNotValid(
-            f"the feature cache cannot be filled: {error}. Check that the Redis of REDIS_URL runs."
-        ) from error
+    written = fill_feature_cache(redis_url, rows(), settings)
     filled = Materialized(written, sum(map(len, histories)), 0)
     return filled, _write_traffic(catalog.item_ids, histories, out) if out else None
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:  # what reads logs is imported when a verb is called
-    from export.materialize import Materialized, Traffic
-
 from contracts.faults import UsageFault
 from flyweight.features import feature_cache_url
 from flyweight.load_verbs import default_url
 from flyweight.verb import A_PATH, THERE, Desk, Outcome, verb
+
+if TYPE_CHECKING:  # what reads logs is imported when a verb is called
+    from export.materialize import Materialized, Traffic
 
 URL = click.option("--url", metavar="URL", help="The service; default: where [service] says.")
 

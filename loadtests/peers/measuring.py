@@ -7,8 +7,9 @@ import urllib.request
 from loadtests.peers import wrk
 from loadtests.peers.contenders import OURS, Running
 from loadtests.peers.figures import Measured
-from loadtests.peers.usage import connections_held, cpu_seconds, memory_mb
+from loadtests.peers.usage import connections_held, memory_mb
 from loadtests.peers.world import USERS
+from loadtests.processes import cpu_seconds
 
 _PREDICT_SECONDS = re.compile(r'^flyweight_stage_duration_seconds_sum\{stage="predict"\} (\S+)$', re.MULTILINE)
 _FALLBACKS = re.compile(r"^flyweight_fallbacks_total\{.*\} (\S+)$", re.MULTILINE)

@@ -14,16 +14,6 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def cpu_seconds(processes: list[psutil.Process]) -> float:
-    """User and system time so far. A process that has ended counts as nothing."""
-    total = 0.0
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
-
-
 def memory_mb(processes: list[psutil.Process]) -> float:
     """Proportional set size in MB: a page that several processes share counts once in all."""
     total = 0

@@ -7,8 +7,9 @@ import pytest
 
 from contracts.faults import RunNotValid, UsageFault
 from contracts.sections import Loadtest, Settings, Slo
+from contracts.slo import SCENARIOS as scenarios_of_objectives
 from loadtests.live import Now
-from loadtests.run import Order, run
+from loadtests.run import SCENARIOS, Order, run
 from loadtests.wording import render
 
 SETTINGS = Settings(
@@ -97,6 +98,10 @@ def test_damaged_traffic_file_is_refused_before_locust_starts(unused_url, tmp_pa
     (tmp_path / "traffic.json").write_text("{}")
     with pytest.raises(UsageFault, match="brings nobody to ask for"):
         run(Order(unused_url, traffic=tmp_path / "traffic.json"), SETTINGS, tmp_path / "report")
+
+
+def test_the_scenarios_of_objectives_are_those_that_can_be_played():
+    assert tuple(SCENARIOS) == scenarios_of_objectives
 
 
 @pytest.mark.parametrize(

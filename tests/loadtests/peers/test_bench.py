@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from contracts.faults import Fault
 from loadtests.peers import bench, ceiling, contenders
 from loadtests.peers.report import Report
-from loadtests.peers.usage import cpu_seconds, family, memory_mb
+from loadtests.peers.usage import family, memory_mb
 from loadtests.peers.world import ROOT, clean_environment
+from loadtests.processes import cpu_seconds
 
 
 def test_every_other_round_goes_backwards():
