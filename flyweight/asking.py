@@ -3,7 +3,7 @@
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -14,15 +14,15 @@ from contracts.sections import Settings
 TIMEOUT_SECONDS = 10
 
 
-def await_ready(url: str, seconds: float) -> None:
-    """Return when /readyz says 200; raise `RunNotValid` when it does not within `seconds`."""
+def await_ready(url: str, seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
+    """Return when /readyz says 200; raise `RunNotValid` when it does not within `seconds`, or is not `alive`."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             urllib.request.urlopen(f"{url}/readyz", timeout=TIMEOUT_SECONDS).close()
             return
         except OSError as error:  # urllib's errors are OSErrors; not ready is one of them
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not alive():
                 raise RunNotValid(f"{url} is not ready ({error}). Start it with `flyweight serve`.") from error
             time.sleep(0.1)
 

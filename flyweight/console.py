@@ -75,6 +75,7 @@ class Reporter:
 
     def watch(self, now: Live) -> None:
         """How a load test goes, on one line that changes."""
+        self._begun["load test"] = time.monotonic() - now.elapsed  # one run after the other may be watched
         self.progress("load test", int(min(now.elapsed, now.seconds - 1)), int(now.seconds), now.words())
 
     def _lower_bars(self) -> None:

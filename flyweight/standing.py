@@ -7,18 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from contracts.artifact import Artifact
-from contracts.faults import Fault
+from contracts.faults import Fault, RunNotValid
 from contracts.pointer import move_pointer
 from contracts.settings import Settings
+from flyweight.asking import await_ready
 from service.serving import server_environment
 
-_READY_SECONDS, _POLL_SECONDS, _STOP_SECONDS = 60, 0.2, 30
+_READY_SECONDS, _STOP_SECONDS = 60, 30
 
 
 @contextlib.contextmanager
@@ -61,13 +60,11 @@ def standing(artifact: Artifact, settings: Settings, redis_url: str, scratch: Pa
 
 
 def _await_ready(process: subprocess.Popen, url: str, log: Path) -> None:
-    until = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):
-            return
-        time.sleep(_POLL_SECONDS)
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    raise Fault(f"the service did not come up within {_READY_SECONDS} s. Its last words:\n{tail}")
+    try:
+        await_ready(url, _READY_SECONDS, lambda: process.poll() is None)
+    except RunNotValid as error:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise Fault(f"the service did not come up within {_READY_SECONDS} s. Its last words:\n{tail}") from error
 
 
 def _link(source: str, target: str) -> str:

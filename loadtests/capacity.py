@@ -43,14 +43,20 @@ class Probe(msgspec.Struct, frozen=True):
 
 class Capacity(msgspec.Struct, frozen=True):
     """`rate`: requests per second, None when no rate was confirmed. `knee`: the highest rate at which p99 is at
-    most twice what it is at the lowest. `limited_by_generator`: the service could do more than could be sent.
+    most twice what it is at the lowest. `lower_bound`: the service could do more than could be sent, or was tried.
     """
 
     rate: float | None
     knee: float | None
     cpu_us: float | None
-    limited_by_generator: bool
+    lower_bound: bool
     probes: list[Probe]
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.rate is not None:
+            return "met"
+        return "not valid" if all(probe.outcome == "not valid" for probe in self.probes) else "missed"
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -72,12 +78,11 @@ def search(start: float, luck: random.Random) -> Search:
         probe = yield from _try(Ask(middle), probes)
         low, high = (middle, high) if probe.met else (low, middle)
     confirmed = (yield from _confirm_or_lower(low, probes, luck)) if low else None
-    missed = [probe for probe in probes if not probe.met]
     return Capacity(
         rate=confirmed,
         knee=knee_of(probes),
         cpu_us=_median([p.cpu_us for p in probes if p.cpu_us is not None and confirmed and p.rate == confirmed]),
-        limited_by_generator=bool(missed) and all(p.outcome == "not valid" for p in missed if p.rate == high),
+        lower_bound=bool(low) and all(p.outcome == "not valid" for p in probes if p.rate == high),
         probes=probes,
     )
 

@@ -2,7 +2,7 @@
 
 from contracts.sections import Slo
 from loadtests.capacity import Capacity, Probe
-from loadtests.comparison import Compared
+from loadtests.comparison import Rated
 from loadtests.sizing import Sizing
 
 
@@ -16,9 +16,11 @@ def render_probe(probe: Probe) -> str:
 def render(capacity: Capacity, slo: Slo, url: str, cores: int, sizing: Sizing | None) -> str:
     """The capacity of one service as a few lines. `cores`: of the machine that service and generator share."""
     bounds = ", ".join(objective.expression for objective in slo.objectives("server"))
+    if capacity.outcome == "not valid":
+        return f"capacity of {url}: not valid, no figure; {capacity.probes[-1].why}"
     if capacity.rate is None:
         return f"capacity of {url}: none; {bounds} was not kept at any rate that was tried"
-    least = "at least " if capacity.limited_by_generator else ""
+    least = "at least " if capacity.lower_bound else ""
     lines = [
         f"capacity of {url}: {least}{capacity.rate:,.0f} requests/s with {bounds}",
         f"  per vCPU    {capacity.rate / cores:,.0f} requests/s of the {cores} that service and generator share",
@@ -43,7 +45,12 @@ def render_sizing(sizing: Sizing) -> str:
     )
 
 
-def comparison_row(one: Compared) -> list[str]:
+def headings(metric: str) -> list[str]:
+    """Of the columns of `comparison_row`."""
+    return ["artifact", metric, "requests/s", "CPU us per request", "requests/s per vCPU", "vCPUs", "a month"]
+
+
+def comparison_row(one: Rated) -> list[str]:
     """Name, quality, capacity, CPU per request, vCPUs, money."""
     quality = "not measured" if one.quality is None else f"{one.quality:.4f}"
     if one.quality is not None and one.interval:
@@ -52,7 +59,7 @@ def comparison_row(one: Compared) -> list[str]:
     return [
         one.name,
         quality,
-        "none" if rate is None else f"{'at least ' if one.capacity.limited_by_generator else ''}{rate:,.0f}",
+        "none" if rate is None else f"{'at least ' if one.capacity.lower_bound else ''}{rate:,.0f}",
         "" if cpu_us is None else f"{cpu_us:,.0f}",
         "" if cpu_us is None else f"{1e6 / cpu_us:,.0f}",
         "" if sizing is None else f"{sizing.vcpus:,}",

@@ -1,4 +1,4 @@
-"""Artifacts side by side under load: what a point of quality costs in machines and money."""
+"""Artifacts rated under load, one or several side by side: what a point of quality costs in machines and money."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,10 +6,14 @@ import msgspec
 
 from loadtests.capacity import Ask, Capacity, Probe, Search
 from loadtests.sizing import Sizing
+from loadtests.verdict import Setup
 
 
-class Compared(msgspec.Struct, frozen=True):
-    """`quality` with its 95 % interval, as measured offline; None where it was not. `capacity`: of one replica."""
+class Rated(msgspec.Struct, frozen=True):
+    """An artifact and the capacity of one replica of it.
+
+    `quality` with its 95 % interval, as measured offline; None where it was not.
+    """
 
     name: str
     version: str
@@ -18,6 +22,23 @@ class Compared(msgspec.Struct, frozen=True):
     interval: tuple[float, float] | None
     capacity: Capacity
     sizing: Sizing | None
+
+
+class Rating(msgspec.Struct, frozen=True):
+    """All that were rated, and how: `objectives` as in [slo], `cores` of the machine that service and generator
+    share, and from the last run what was asked, what the service said of itself, and with what it was asked.
+    """
+
+    objectives: list[str]
+    cores: int
+    rated: list[Rated]
+    setup: Setup
+    service: dict[str, object]
+    generator: dict[str, object]
+    schema_version: int = 1
+
+    def to_json(self) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(self), indent=2)
 
 
 def interleave(searches: Mapping[str, Search], run: Callable[[str, Ask], Probe]) -> dict[str, Capacity]:

@@ -8,7 +8,7 @@ from contracts.reasons import Reason
 from contracts.slo import parse_objective
 from loadtests import report_style as look
 from loadtests.pictures import draw_latency, draw_seconds
-from loadtests.report_style import Html, element, facts, joined, milliseconds, number, percent, table
+from loadtests.report_style import Html, element, facts, joined, milliseconds, number, percent, section, table
 from loadtests.validity import MAX_CLOCK_JUMP_SECONDS, MAX_CPU_SHARE
 from loadtests.verdict import Figures, JudgedObjective, Verdict
 from loadtests.wording import CLOSED_WORKLOAD, describe_mix
@@ -32,17 +32,13 @@ def page(verdict: Verdict, title: str = "Flyweight load test") -> bytes:
         _verdict(verdict, title),
         _latency(verdict),
         _over_time(verdict),
-        _section("Requests, errors and degraded answers", _requests(verdict), _reasons(verdict)),
-        _section("The load generator", _generator(verdict)),
-        _section("The service, by its own account", _service(verdict)),
-        _section("How it was measured", _method(verdict)),
+        section("Requests, errors and degraded answers", _requests(verdict), _reasons(verdict)),
+        section("The load generator", _generator(verdict)),
+        section("The service, by its own account", _service(verdict)),
+        section("How it was measured", _method(verdict)),
     )
     words = f"{title}: {_WORDS[verdict.outcome]}, {verdict.setup.scenario}"
     return look.document(words, main).encode()
-
-
-def _section(title: str, *content: object) -> Html:
-    return joined("\n", element("section", element("h2", title), *content))
 
 
 def _verdict(verdict: Verdict, title: str) -> Html:
@@ -110,7 +106,7 @@ def _latency(verdict: Verdict) -> Html:
     latency_ms = verdict.figures.latency_ms
     drawn = draw_latency(verdict) if verdict.curve else element("p", "Most requests failed: no curve.")
     first = verdict.figures.first_good_seconds
-    return _section(
+    return section(
         "Latency",
         element("p", "From when a request was due to when all of its answer had come.", class_="quiet"),
         drawn,
@@ -125,7 +121,7 @@ def _over_time(verdict: Verdict) -> Html:
     if not verdict.seconds and not verdict.hooks:
         return Html("")
     commands = [(element("code", hook.command), f"{hook.seconds:g} s", hook.exit_code) for hook in verdict.hooks]
-    return _section(
+    return section(
         "Over time",
         draw_seconds(verdict) if verdict.seconds else "",
         table(("command", "run after", "exit code (– had not ended)"), commands) if commands else "",

@@ -50,6 +50,10 @@ def document(title: str, sections: Iterable[Html]) -> str:
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n{body}</html>\n'
 
 
+def section(title: str, *content: object) -> Html:
+    return joined("\n", element("section", element("h2", title), *content))
+
+
 def table(headings: Iterable[object], rows: Iterable[Iterable[object]]) -> Html:
     """A table whose first column names what the others tell."""
     head = element("tr", *(element("th", heading, scope="col") for heading in headings))

@@ -11,9 +11,11 @@ import msgspec
 from contracts.sections import Settings
 from loadtests.capacity import Ask, Capacity, Probe, Search, probe_of
 from loadtests.comparison import interleave
+from loadtests.live import Now
 from loadtests.processes import cpu_seconds, service_processes
 from loadtests.run import Order, run
 from loadtests.validity import samples_needed
+from loadtests.verdict import Verdict
 
 _SPARE = 1.2
 """More requests than the percentiles of the SLO need at least, for arrivals vary."""
@@ -25,6 +27,7 @@ class Told:
 
     name: str
     probe: Probe
+    verdict: Verdict
     count: int
 
 
@@ -33,8 +36,12 @@ def find_capacities(
     orders: Mapping[str, Order],
     settings: Settings,
     tell: Callable[[Told], None],
+    watch: Callable[[Now], None] = lambda now: None,
 ) -> dict[str, Capacity]:
-    """Run what the searches ask for, in turn; `tell` hears of every run. Raises what `loadtests.run.run` does."""
+    """Run what the searches ask for, in turn; `tell` hears of every run, `watch` how it goes.
+
+    Raises what `loadtests.run.run` does.
+    """
     count = 0
     with tempfile.TemporaryDirectory(prefix="capacity-") as scratch:
 
@@ -44,10 +51,10 @@ def find_capacities(
             order = orders[name]
             processes = service_processes(order.url)
             before = cpu_seconds(processes)
-            verdict = run(order, at_rate(settings, ask.rate), Path(scratch, "run"))
+            verdict = run(order, at_rate(settings, ask.rate), Path(scratch, "run"), watch)
             cpu = cpu_seconds(processes) - before if processes else None
             probe = probe_of(verdict, ask.rate, cpu, confirms=ask.confirms)
-            tell(Told(name, probe, count))
+            tell(Told(name, probe, verdict, count))
             return probe
 
         return interleave(searches, play)

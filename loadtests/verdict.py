@@ -18,7 +18,7 @@ from loadtests.validity import find_problems, samples_needed
 PERCENTS = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 
 Outcome = Literal["met", "missed", "not valid"]
-_EXIT_CODES: dict[Outcome, int] = {"met": 0, "missed": 1, "not valid": 3}
+EXIT_CODES: dict[Outcome, int] = {"met": 0, "missed": 1, "not valid": 3}
 
 
 class Setup(msgspec.Struct, forbid_unknown_fields=True):
@@ -108,7 +108,7 @@ class Verdict(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def exit_code(self) -> int:
-        return _EXIT_CODES[self.outcome]
+        return EXIT_CODES[self.outcome]
 
     def to_json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=2)

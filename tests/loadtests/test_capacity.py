@@ -39,7 +39,7 @@ def explore(service, start=START, seed=1) -> Capacity:
 def test_sharp_limit_is_found_within_the_precision_from_wherever_the_search_starts(start):
     found = explore(sharp, start)
     assert LIMIT / PRECISION <= found.rate <= LIMIT
-    assert not found.limited_by_generator
+    assert not found.lower_bound
     doublings, halvings = ceil(abs(log(LIMIT / start, 2))) + 2, ceil(log(log(2) / log(PRECISION), 2))
     assert len(found.probes) <= doublings + halvings + CONFIRMING
 
@@ -74,7 +74,7 @@ def test_noise_of_three_percent_hardly_moves_the_capacity():
 
 def test_service_that_never_keeps_the_slo_has_no_capacity_and_is_not_tried_again():
     found = explore(lambda ask: probe(ask, met=False))
-    assert (found.rate, found.cpu_us, found.limited_by_generator) == (None, None, False)
+    assert (found.rate, found.cpu_us, found.lower_bound) == (None, None, False)
     assert [one.rate for one in found.probes] == [200, 100, 50, 25, 12.5, 6.25, 3.125, 1.5625, 1]
 
 
@@ -87,7 +87,7 @@ def test_service_that_can_do_more_than_the_generator_is_told_from_one_that_canno
 
     found = explore(service)
     assert 3000 / PRECISION <= found.rate <= 3000
-    assert found.limited_by_generator
+    assert found.lower_bound
 
 
 def test_service_that_misses_before_the_generator_does_is_the_limit_itself():
@@ -96,7 +96,7 @@ def test_service_that_misses_before_the_generator_does_is_the_limit_itself():
 
     found = explore(service)
     assert LIMIT / PRECISION <= found.rate <= LIMIT
-    assert not found.limited_by_generator
+    assert not found.lower_bound
 
 
 def test_service_without_a_limit_does_not_keep_the_search_for_ever():

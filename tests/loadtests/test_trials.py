@@ -9,7 +9,7 @@ import pytest
 from contracts.sections import Loadtest, Settings, Slo
 from loadtests import trials
 from loadtests.capacity import search
-from loadtests.comparison import Compared
+from loadtests.comparison import Rated
 from loadtests.processes import cpu_seconds, service_processes
 from loadtests.run import Order
 from loadtests.tally import Counts, Health
@@ -34,7 +34,7 @@ def played(monkeypatch) -> list[tuple[str, float, int]]:
     """(URL, rate, seconds) of every run; the service at http://fast carries 3,000, any other 500."""
     runs = []
 
-    def run(order, settings, out):
+    def run(order, settings, out, watch):
         load = settings.loadtest
         runs.append((order.url, load.rate, load.duration_seconds))
         return verdict_of(3000 if order.url == "http://fast" else 500, load.rate)
@@ -72,6 +72,6 @@ def test_the_processes_of_a_service_are_those_that_listen_at_its_port(start_stub
 def test_a_comparison_can_be_written_down(played):
     orders = {"slow": Order("http://slow")}
     found = trials.find_capacities({"slow": search(100.0, random.Random(1))}, orders, SETTINGS, lambda told: None)
-    compared = Compared("popularity:fp32", "v", "NDCG@10", 0.1, (0.05, 0.15), found["slow"], None)
-    again = msgspec.json.decode(msgspec.json.encode(compared), type=Compared)
-    assert again.capacity.rate == compared.capacity.rate
+    rated = Rated("popularity:fp32", "v", "NDCG@10", 0.1, (0.05, 0.15), found["slow"], None)
+    again = msgspec.json.decode(msgspec.json.encode(rated), type=Rated)
+    assert again.capacity.rate == rated.capacity.rate
