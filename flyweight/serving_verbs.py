@@ -29,6 +29,8 @@ def materialize(desk: Desk, interactions: Path | None, synthetic: int | None, tr
     where = "the Redis of REDIS_URL" if desk.settings.features.redis_url else "the embedded Redis"
     filled, known = _from_log(desk, interactions, traffic) if interactions else _made_up(desk, synthetic, traffic)
     desk.out.wrote(where, f"{filled.users:,} users, {filled.interactions:,} interactions")
+    if filled.memory:
+        desk.out.say(f"       {filled.memory.render()}")
     if filled.without_number:
         desk.out.say(
             f"       left out: {filled.without_number:,} interactions with items that no training has seen"
