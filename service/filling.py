@@ -37,8 +37,8 @@ def write_histories(
 
     Safe while serving: a reader sees a user's old history or the new one, and what is newer in the cache, for it
     came as an event, stays behind what the log says unless told to `replace` it. It is quickest where the users of
-    a partition come together. With the `name` of what is written they must: cut short and called with the same name
-    again, this goes on with the partition that it was at.
+    a partition come together. With the `name` of what is written they must: cut short and called with the same
+    name again, this goes on with the partition that it was at.
     """
     write = redis.register_script(script("history", "write_histories"))
     done = {int(p) for p, of in redis.hgetall(_PROGRESS_KEY).items() if name and of == name.encode()}
