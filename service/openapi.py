@@ -17,7 +17,7 @@ from service.errors import (
     Stopping,
     UnsupportedMediaType,
 )
-from service.prediction import DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
+from service.prediction import DEADLINE, DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
 
 API_VERSION = "0.1.0"
 
@@ -63,7 +63,7 @@ def _predict() -> dict:
     return {
         "operationId": "predict",
         "summary": "The best items for a user or an anonymous history",
-        "parameters": [_REQUEST_ID],
+        "parameters": [_REQUEST_ID, _DEADLINE],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": _ref("PredictRequest"), "examples": _EXAMPLES}},
@@ -128,6 +128,13 @@ _REQUEST_ID = {
     "schema": {"type": "string"},
 }
 
+_DEADLINE = {
+    "name": DEADLINE,
+    "in": "header",
+    "description": "Milliseconds that the client will wait, where that is less than the service's own deadline.",
+    "schema": {"type": "integer", "minimum": 1},
+}
+
 
 def _headers() -> dict:
     described = {
@@ -187,7 +194,9 @@ def _status_schema() -> dict:
     states = ["up"] + [r.removeprefix("feature_cache_") for r in Reason if r.startswith("feature_cache_")]
     return _object(
         artifact={"type": "object"},
-        features=_object(state={"type": "string", "enum": states}),
+        features=_object(
+            state={"type": "string", "enum": states}, breaker={"type": "string", "enum": ["open", "closed"]}
+        ),
         degraded={"type": "boolean"},
         workers={"type": "integer", "minimum": 1},
         versions={"type": "object", "additionalProperties": {"type": "string"}},
