@@ -197,6 +197,7 @@ class Service(_Section):
     shortcut: bool = True
     max_batch: Positive = 64
     max_in_flight: Positive = 1024
+    deadline_ms: Annotated[int, Meta(ge=1, le=3000)] = 100
     max_body_bytes: Positive = 1_048_576
     body_timeout_ms: Positive = 5000
     pointer_check_ms: Positive = 1000

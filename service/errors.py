@@ -40,7 +40,7 @@ class ClientError(HttpError):
 
 
 class InvalidRequest(ClientError):
-    """The body is not what is expected; `field` says where."""
+    """The body, or a header, is not what is expected; `field` says where."""
 
     status, code = 400, "invalid_request"
 
@@ -103,7 +103,7 @@ class InternalError(ServerError):
 
 
 class Overloaded(ServerError):
-    """Too many requests are in this worker already."""
+    """Too many requests are in this worker already, or one more would be answered too late."""
 
     status, code = 429, "overloaded"
     headers = ((b"retry-after", b"1"),)

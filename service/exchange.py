@@ -42,9 +42,10 @@ class ClientGone(Exception):
 class Exchange:
     """What a route sees of a request."""
 
-    __slots__ = ("_receive", "headers", "request_id", "scope")
+    __slots__ = ("_receive", "headers", "request_id", "scope", "started")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.started = perf_counter()
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers.get(b"x-request-id"))
@@ -87,7 +88,6 @@ class Endpoint:
         self._variant = variant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = perf_counter()
         exchange = Exchange(scope, receive)
         try:
             reply = await self._answer(exchange)
@@ -100,7 +100,7 @@ class Endpoint:
             _LOG.exception("request %s to %s failed", exchange.request_id, self._route)
             status, reply = InternalError.status, error_reply(InternalError(), exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
-        telemetry.count_request(self._route, self._variant(), status, started)
+        telemetry.count_request(self._route, self._variant(), status, exchange.started)
 
 
 def error_reply(error: HttpError, request_id: str) -> Reply:

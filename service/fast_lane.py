@@ -20,8 +20,8 @@ from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import telemetry
-from service.app import PREDICT, Worker
-from service.errors import HttpError, InternalError
+from service.app import DEADLINE_HEADER, PREDICT, Worker
+from service.errors import HttpError, InternalError, Overloaded
 from service.exchange import JSON, Reply, error_reply, request_id_of
 from service.prediction import parse_predict
 from service.recommender import Recommendation
@@ -95,23 +95,35 @@ class FastLane(HttpToolsProtocol):
 
     def _ask(self, body: bytes) -> bool:
         """False for what cannot be asked: the public way finds out why, and says it."""
-        headers = dict(self.headers)
-        if headers.get(b"content-type") != JSON or len(body) > self.worker.settings.service.max_body_bytes:
+        headers, worker = dict(self.headers), self.worker
+        if headers.get(b"content-type") != JSON or len(body) > worker.settings.service.max_body_bytes:
             return False
-        batcher = self.worker.batcher
+        batcher = worker.batcher
         try:
             batcher.enter()
+        except Overloaded as refusal:
+            self._refuse(refusal, request_id_of(headers.get(b"x-request-id")))
+            return True
         except HttpError:
             return False
         try:
-            question = parse_predict(body)
+            request = parse_predict(body)
+            seconds = worker.deadline_seconds(headers.get(DEADLINE_HEADER))
         except HttpError:
             batcher.leave()
             return False
-        self.cycle = Asked(self, request_id_of(headers.get(b"x-request-id")))
-        self.worker.answer_deadline.begin(self.cycle)
-        batcher.submit(question, self.cycle)
+        self.cycle = asked = Asked(self, request_id_of(headers.get(b"x-request-id")))
+        worker.answer_deadline.begin(asked)
+        worker.ask(request, asked.started, seconds, asked)
         return True
+
+    def _refuse(self, refusal: Overloaded, request_id: str) -> None:
+        """Say no at once: in a crowd that is most of what a worker does."""
+        started = perf_counter()
+        self._write(refusal.status, error_reply(refusal, request_id), request_id)
+        self.worker.fair_share.note_answer()
+        telemetry.count_request(PREDICT, self.worker.variant(), refusal.status, started)
+        self.on_response_complete()
 
     def finish(self, asked: "Asked", status: int, reply: Reply) -> None:
         """Send what was found. Never raises: others wait in the same batch."""
@@ -127,21 +139,24 @@ class FastLane(HttpToolsProtocol):
                 self._close_account(asked, InternalError.status)
 
     def _send(self, asked: "Asked", status: int, reply: Reply) -> None:
+        self._write(status, reply, asked.request_id, b"" if asked.keep_alive else b"connection: close\r\n")
+        self._close_account(asked, status)
+        if not asked.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _write(self, status: int, reply: Reply, request_id: str, closing: bytes = b"") -> None:
         content = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b\r\n%b" % (
             STATUS_LINE[status],
             _lines(tuple(self.server_state.default_headers)),
             reply.content_type,
             len(reply.body),
-            asked.request_id.encode(),
+            request_id.encode(),
             _lines(reply.headers),
-            b"" if asked.keep_alive else b"connection: close\r\n",
+            closing,
             reply.body,
         )
         self.transport.write(content)
-        self._close_account(asked, status)
-        if not asked.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
 
     def _close_account(self, asked: "Asked", status: int) -> None:
         asked.response_complete = True

@@ -19,7 +19,7 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.event_intake import EARLIEST_MS, MAX_EVENTS, MAX_POSITION, REJECTIONS
-from service.prediction import DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
+from service.prediction import DEADLINE, DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
 
 API_VERSION = "0.1.0"
 
@@ -81,7 +81,7 @@ def _predict() -> dict:
     return {
         "operationId": "predict",
         "summary": "The best items for a user or an anonymous history",
-        "parameters": [_REQUEST_ID],
+        "parameters": [_REQUEST_ID, _DEADLINE],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": _ref("PredictRequest"), "examples": _EXAMPLES}},
@@ -164,6 +164,13 @@ _REQUEST_ID = {
     "in": "header",
     "description": "Comes back in the answer. Anything but 1 to 128 printable ASCII characters is replaced.",
     "schema": {"type": "string"},
+}
+
+_DEADLINE = {
+    "name": DEADLINE,
+    "in": "header",
+    "description": "Milliseconds that the client will wait, where that is less than the service's own deadline.",
+    "schema": {"type": "integer", "minimum": 1},
 }
 
 
@@ -251,7 +258,9 @@ def _status_schema() -> dict:
     states = ["up"] + [r.removeprefix("feature_cache_") for r in Reason if r.startswith("feature_cache_")]
     return _object(
         artifact={"type": "object"},
-        features=_object(state={"type": "string", "enum": states}),
+        features=_object(
+            state={"type": "string", "enum": states}, breaker={"type": "string", "enum": ["open", "closed"]}
+        ),
         degraded={"type": "boolean"},
         workers={"type": "integer", "minimum": 1},
         versions={"type": "object", "additionalProperties": {"type": "string"}},

@@ -15,9 +15,11 @@ DEFAULT_K = 10
 MAX_K = 500
 MAX_EXCLUDED = 1000
 MAX_HISTORY_IDS = 1000
+DEADLINE = "X-Deadline-Ms"
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
+_MANY_DIGITS = 16  # more than 4300 are no int
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _PLACE = re.compile(r"^(?P<problem>.*) - at `\$\.?(?P<field>[^`]*)`$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
@@ -74,6 +76,16 @@ def parse_predict(body: bytes) -> PredictRequest:
     if request.user_id is UNSET and request.history is UNSET:
         raise InvalidRequest("the body has neither user_id nor history; expected one of them", "user_id")
     return request
+
+
+def parse_deadline_ms(given: bytes, longest_ms: int) -> int:
+    """Check the header X-Deadline-Ms; what is longer than `longest_ms` is cut to it. Raises `InvalidRequest`."""
+    given = given.strip(b" \t")  # the parser leaves what stands behind
+    digits = given.lstrip(b"0")
+    if not (given.isdigit() and digits):
+        found = given[:MAX_ID_LENGTH].decode("latin-1")
+        raise InvalidRequest(f"{DEADLINE} is {found!r}; expected milliseconds, a whole number from 1 up", DEADLINE)
+    return min(int(digits), longest_ms) if len(digits) < _MANY_DIGITS else longest_ms
 
 
 def has_duplicate_keys(body: bytes, found: msgspec.Struct) -> bool:

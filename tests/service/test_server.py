@@ -75,6 +75,7 @@ def environment(root: Path, port: int) -> dict[str, str]:
         "FLYWEIGHT_PATHS_BUNDLE": str(root / "bundle"),
         "FLYWEIGHT_SERVICE_WORKERS": "2",
         "FLYWEIGHT_SERVICE_POINTER_CHECK_MS": "50",
+        "FLYWEIGHT_SERVICE_DEADLINE_MS": "3000",  # these tests are about answers, also on a machine that halts
         "BENTOML_HOME": str(root / f"bentoml-{port}"),
     }
 
@@ -133,7 +134,7 @@ def test_known_user_is_answered_from_the_embedded_redis(server: Server) -> None:
     assert status == 200
     assert [item["item_id"] for item in answer["items"]] == ["i1", "i2"]
     assert (answer["source"], answer["reason"], answer["degraded"]) == ("model", "ok", False)
-    assert server.call("/status")[1]["features"] == {"state": "up"}
+    assert server.call("/status")[1]["features"] == {"state": "up", "breaker": "closed"}
 
 
 def event(event_id: str, item: str, user: str = "u2", **more: object) -> dict:
@@ -177,6 +178,39 @@ def test_errors_have_our_shape_behind_bentoml_too(server: Server) -> None:
 
 def test_health_routes_answer(server: Server) -> None:
     assert [server.call(path)[0] for path in ("/livez", "/readyz", "/healthz")] == [200, 200, 200]
+
+
+def test_health_routes_never_ask_redis(server: Server) -> None:
+    def asked() -> int:
+        with connect(running(server.root / "state")) as redis:
+            return redis.info("commandstats")["cmdstat_mget"]["calls"]
+
+    assert server.call("/predict", {"user_id": "u1"})[0] == 200
+    before = asked()
+    for path in ("/livez", "/readyz", "/healthz"):
+        assert [server.call(path)[0] for _ in range(8)] == [200] * 8
+    assert asked() == before
+
+
+def test_hung_redis_is_noticed_by_every_worker_and_so_is_its_return(server: Server) -> None:
+    def answers() -> set[tuple]:
+        found = [server.call("/predict", {"user_id": "u1", "k": 2}) for _ in range(8)]
+        return {(status, answer["source"], answer["reason"]) for status, answer in found}
+
+    def open_breakers() -> float:
+        text = server.call("/metrics")[1]
+        return float(re.search(r"^flyweight_feature_cache_open (\S+)", text, re.MULTILINE)[1])
+
+    with connect(running(server.root / "state")) as redis:
+        hung = psutil.Process(redis.info("server")["process_id"])
+    hung.suspend()
+    try:
+        await_that(lambda: answers() == {(200, "popular", "feature_cache_timeout")} and open_breakers() == 2)
+        assert [server.call(path)[0] for path in ("/livez", "/readyz", "/healthz")] == [200] * 3
+        assert server.call("/status")[1]["degraded"] is True
+    finally:
+        hung.resume()
+    await_that(lambda: answers() == {(200, "model", "ok")} and open_breakers() == 0)
 
 
 def test_schema_of_bentoml_answers(server: Server) -> None:
