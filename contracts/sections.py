@@ -34,6 +34,12 @@ class Paths(_Section):
     reports: Path = Path("reports")
     bundle: Path = Path("bundle")
     state: Path = Path(".flyweight")
+    events: Path = Path("events")
+    served: Path = Path("served")
+
+    def __post_init__(self) -> None:
+        if self.events == self.served:
+            raise ValueError(f"served: found the folder of events, {str(self.events)!r}, expected another one")
 
 
 class Log(_Section):
