@@ -30,10 +30,12 @@ from service.recommender import Recommendation, Recommender
 from service.redis_clients import AsyncClient
 from service.rollout import Rollout
 
+_USERS = "/users/{user_id}"
 ROUTES = {
     "/": "GET",
     "/predict": "POST",
     "/events": "POST",
+    _USERS: "DELETE",
     "/status": "GET",
     "/metrics": "GET",
     "/openapi.json": "GET",
@@ -167,6 +169,10 @@ class Worker:
             recorder.leave()
         return Reply(_ENCODER.encode(recorded), status=202)
 
+    async def forget(self, exchange: Exchange) -> Reply:
+        user_id = exchange.scope["path_params"]["user_id"]
+        return Reply(_ENCODER.encode(await self.live.forget(user_id, exchange.request_id)), status=202)
+
     async def status(self, exchange: Exchange) -> Reply:
         artifact = self.rollout.current.artifact
         fault = await self.breaker.fault()
@@ -205,13 +211,14 @@ def create_app(worker: Worker) -> Starlette:
     answers: dict[str, Callable[[Exchange], Awaitable[Reply]]] = {
         PREDICT: worker.predict,
         "/events": worker.events,
+        _USERS: worker.forget,
         "/status": worker.status,
         "/metrics": _metrics,
         "/openapi.json": _openapi,
         "/": worker.index,
     }
     routes = [
-        Route(path, Endpoint(path, answer, worker.variant), methods=[ROUTES[path]])
+        Route(path.replace("}", ":path}"), Endpoint(path, answer, worker.variant), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
     routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant)))
@@ -225,8 +232,9 @@ def predict_endpoint(worker: Worker) -> Endpoint:
 
 async def _refuse(exchange: Exchange) -> Reply:
     path, method = exchange.scope["path"], exchange.scope["method"]
-    if path in ROUTES:
-        raise MethodNotAllowed(f"{path} takes {ROUTES[path]}, not {method}", ROUTES[path])
+    route = _USERS if path.startswith("/users/") else path
+    if route in ROUTES:
+        raise MethodNotAllowed(f"{route} takes {ROUTES[route]}, not {method}", ROUTES[route])
     raise NotFound(f"there is nothing at this path; there is {', '.join(ROUTES)}")
 
 

@@ -54,6 +54,7 @@ _EVENTS_ERRORS = (
     InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, EventsUnavailable,
     Expired,
 )  # fmt: skip
+_FORGET_ERRORS = (InvalidRequest, InternalError, EventsUnavailable, Expired)
 
 
 @cache
@@ -71,6 +72,7 @@ def openapi_document() -> dict:
         "paths": {
             "/predict": {"post": _predict()},
             "/events": {"post": _events()},
+            "/users/{user_id}": {"delete": _forget()},
             **{path: {"get": _get(path)} for path in _PAGES},
         },
         "components": {"schemas": _schemas(), "headers": _headers()},
@@ -116,6 +118,25 @@ def _events() -> dict:
                 "content": {"application/json": {"schema": _ref("Recorded")}},
             },
             **{str(error.status): _error_response(error) for error in _EVENTS_ERRORS},
+        },
+    }
+
+
+def _forget() -> dict:
+    return {
+        "operationId": "forget",
+        "summary": "Forget a user: the history at once, events and the log with the next `flyweight ingest`",
+        "parameters": [
+            {"name": "user_id", "in": "path", "required": True, "schema": _ref("Id")},
+            _REQUEST_ID,
+        ],
+        "responses": {
+            "202": {
+                "description": "The history is gone, and the stream says that nothing older may stay.",
+                "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+                "content": {"application/json": {"schema": _ref("Forgetting")}},
+            },
+            **{str(error.status): _error_response(error) for error in _FORGET_ERRORS},
         },
     }
 
@@ -191,6 +212,7 @@ def _schemas() -> dict:
         "Answer": _answer_schema(),
         "EventsRequest": _events_schema(),
         "Recorded": _recorded_schema(),
+        "Forgetting": _object(request_id={"type": "string"}, had_history={"type": "boolean"}),
         "Status": _status_schema(),
         "Error": _error_schema(),
     }

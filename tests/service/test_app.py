@@ -117,7 +117,7 @@ def test_unknown_path_is_a_404(client: TestClient, path: str) -> None:
 
 @pytest.mark.parametrize("path", list(ROUTES))
 def test_wrong_method_is_a_405_that_says_the_right_one(client: TestClient, path: str) -> None:
-    response = client.delete(path)
+    response = client.put(path)
     assert_error(response, 405)
     assert response.headers["allow"] == ROUTES[path]
 

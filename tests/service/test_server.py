@@ -45,9 +45,10 @@ class Server:
     url: str
     root: Path
 
-    def call(self, path: str, body: dict | None = None) -> tuple[int, dict | str]:
+    def call(self, path: str, body: dict | None = None, method: str = "") -> tuple[int, dict | str]:
         """On a connection of its own, so that any worker may answer."""
-        request = urllib.request.Request(self.url + path, method="POST" if body is not None else "GET")
+        method = method or ("POST" if body is not None else "GET")
+        request = urllib.request.Request(self.url + path, method=method)
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("content-type", "application/json")
@@ -167,6 +168,17 @@ def test_an_impression_and_an_unknown_item_leave_the_history_as_it_is(server: Se
     seen = [event("imp", "i1", "u4", type="impression"), event("unk", "never heard of", "u4")]
     assert server.call("/events", {"events": seen})[0] == 202
     assert server.call("/predict", {"user_id": "u4", "k": 1})[1]["reason"] == "cold_user"
+
+
+def test_a_user_who_is_forgotten_is_cold_again(server: Server) -> None:
+    assert server.call("/events", {"events": [event("forget", "i1", "u/5 ü")]})[0] == 202
+    assert server.call("/predict", {"user_id": "u/5 ü"})[1]["reason"] == "ok"
+    for had_history in (True, False):
+        status, told = server.call("/users/u%2F5%20%C3%BC", method="DELETE")
+        assert (status, told["had_history"]) == (202, had_history)
+    assert server.call("/predict", {"user_id": "u/5 ü"})[1]["reason"] == "cold_user"
+    assert server.call("/users/u1")[0] == 405
+    assert server.call("/users/" + "x" * 257, method="DELETE")[0] == 400
 
 
 def test_errors_have_our_shape_behind_bentoml_too(server: Server) -> None:
