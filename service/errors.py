@@ -3,6 +3,8 @@
     HttpError
     ├── ClientError              the request is wrong; the same request will fail again
     │   ├── InvalidRequest 400   `field` names the part that is wrong, where there is one
+    │   ├── Unauthorized 401     carries WWW-Authenticate
+    │   ├── Forbidden 403
     │   ├── NotFound 404
     │   ├── MethodNotAllowed 405
     │   ├── BodyTimeout 408
@@ -39,6 +41,19 @@ class InvalidRequest(ClientError):
     """The body is not what is expected; `field` says where."""
 
     status, code = 400, "invalid_request"
+
+
+class Unauthorized(ClientError):
+    """No key came with the request, or none that holds."""
+
+    status, code = 401, "unauthorized"
+    headers = ((b"www-authenticate", b"Bearer"),)
+
+
+class Forbidden(ClientError):
+    """The key that came with the request is not for this."""
+
+    status, code = 403, "forbidden"
 
 
 class NotFound(ClientError):
@@ -109,8 +124,8 @@ class Expired(ServerError):
 
 
 ERRORS: tuple[type[HttpError], ...] = (
-    InvalidRequest, NotFound, MethodNotAllowed, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded,
-    InternalError, Stopping, Expired,
+    InvalidRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, BodyTimeout, BodyTooLarge,
+    UnsupportedMediaType, Overloaded, InternalError, Stopping, Expired,
 )  # fmt: skip
 """Every error that a route can answer, in the order of the API's description."""
 
