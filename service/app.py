@@ -22,14 +22,17 @@ from service.errors import Expired, MethodNotAllowed, NotFound
 from service.exchange import TEXT, Endpoint, Exchange, Reply
 from service.fair_share import FairShare
 from service.feature_cache import FeatureCache
+from service.live import Live
 from service.openapi import openapi_document
 from service.prediction import Answer, PredictRequest, parse_predict
 from service.recommender import Recommendation, Recommender
+from service.redis_clients import AsyncClient
 from service.rollout import Rollout
 
 ROUTES = {
     "/": "GET",
     "/predict": "POST",
+    "/events": "POST",
     "/status": "GET",
     "/metrics": "GET",
     "/openapi.json": "GET",
@@ -41,6 +44,7 @@ ROUTES = {
 
 NEEDS: dict[str, Needs] = {
     "/predict": "api",
+    "/events": "admin",
     "/status": "api",
     "/metrics": "api",
     "/openapi.json": "api",
@@ -62,11 +66,12 @@ _LIBRARIES = ("flyweight", "bentoml", "onnxruntime", "numpy", "msgspec", "redis"
 class Worker:
     """What one process needs to answer: built once, started and stopped by the application's lifespan."""
 
-    def __init__(self, settings: Settings, features: FeatureCache) -> None:
+    def __init__(self, settings: Settings, features: FeatureCache, redis: AsyncClient) -> None:
         self.settings = settings
         self.features = features
         self.rollout = Rollout(settings.paths, check_ms=settings.service.pointer_check_ms)
-        recommender = Recommender(self.rollout, features)
+        self.live = Live(settings, self.rollout, redis)
+        recommender = Recommender(self.rollout, features, self.live.trending)
         self.batcher: Batcher[PredictRequest, Recommendation] = Batcher(
             recommender.recommend,
             max_batch=settings.service.max_batch,
@@ -90,7 +95,9 @@ class Worker:
         self.rollout.boot()
         self.batcher.start()
         self.drain.take_over()
-        watching = (self.rollout.follow(), self._body_deadline.watch(), self.answer_deadline.watch())
+        watching = (
+            self.rollout.follow(), self._body_deadline.watch(), self.answer_deadline.watch(), *self.live.follow(),
+        )  # fmt: skip
         watchers = [asyncio.create_task(each, name=each.__qualname__) for each in watching]
         # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
         logging.getLogger("uvicorn.access").propagate = False
@@ -102,6 +109,7 @@ class Worker:
                 watcher.cancel()
             await asyncio.wait(watchers)
             await self.batcher.stop()
+            await self.live.close()
             await self.features.close()
 
     def note_shortcut(self) -> None:
@@ -127,11 +135,24 @@ class Worker:
 
     def reply(self, found: Recommendation, request_id: str) -> Reply:
         serving, reason = found.serving, found.reason
+        self.live.notes.note(request_id, found)
         answer = Answer(request_id, found.items, serving.model, found.source, reason, reason.degraded)
         return Reply(_ENCODER.encode(answer), headers=serving.headers)
 
     def expired(self) -> Expired:
         return Expired(f"the answer took longer than {self.answer_deadline.seconds:g} s, the limit")
+
+    async def events(self, exchange: Exchange) -> Reply:
+        recorder = self.live.recorder
+        recorder.enter()
+        try:
+            body = await exchange.read_json(
+                max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
+            )
+            recorded = await recorder.record(body, exchange.request_id)
+        finally:
+            recorder.leave()
+        return Reply(_ENCODER.encode(recorded), status=202)
 
     async def status(self, exchange: Exchange) -> Reply:
         artifact = self.rollout.current.artifact
@@ -167,6 +188,7 @@ def create_app(worker: Worker) -> Starlette:
     """The application of one worker. The last route catches every other path, to keep one error shape."""
     answers: dict[str, Callable[[Exchange], Awaitable[Reply]]] = {
         PREDICT: worker.predict,
+        "/events": worker.events,
         "/status": worker.status,
         "/metrics": _metrics,
         "/openapi.json": _openapi,

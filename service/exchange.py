@@ -33,6 +33,7 @@ class Reply:
     body: bytes
     content_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    status: int = 200
 
 
 class ClientGone(Exception):
@@ -95,11 +96,11 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
         exchange = Exchange(scope, receive)
-        status = 200
         try:
             if self._gate is not None:
                 self._gate(exchange.headers.get(b"authorization"))
             reply = await self._answer(exchange)
+            status = reply.status
         except ClientGone:
             return
         except HttpError as error:

@@ -25,7 +25,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _STOP_SECONDS = 20
 """After the drain; what is under way then takes less, if its client reads."""
 
-_SECTIONS = ("paths", "service", "features")
+_SECTIONS = ("paths", "service", "features", "events")
 
 
 def serve(settings: Settings) -> int:

@@ -164,9 +164,9 @@ def mark_first() -> None:
 
     write_histories = materialize.write_histories
 
-    def write_marker_and_histories(redis, histories, *, ttl_seconds):
+    def write_marker_and_histories(redis, histories, **lasting):
         redis.set(MARKER_KEY, "1")
-        return write_histories(redis, histories, ttl_seconds=ttl_seconds)
+        return write_histories(redis, histories, **lasting)
 
     materialize.write_histories = write_marker_and_histories
 

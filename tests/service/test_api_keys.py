@@ -23,7 +23,7 @@ from service.doorway import HEALTH
 from service.errors import Forbidden, Unauthorized
 from service.exchange import Endpoint, Exchange, Reply
 from service.serving import server_environment
-from tests.service.in_process import GOOD, LAST, Cache, post, served
+from tests.service.in_process import GOOD, LAST, Cache, no_redis, post, served
 from tests.service.real_server import OURS, launch, stop
 
 ASKING, ROTATED, ADMIN = new_key(), new_key(), new_key()
@@ -36,7 +36,7 @@ def bearer(key: str) -> dict[str, str]:
 
 def client_of(root: Path, **keys: tuple[str, ...]) -> TestClient:
     paths = Paths(artifacts=root / "artifacts", bundle=root / "bundle")
-    return TestClient(create_app(Worker(Settings(paths=paths, service=Service(**keys)), Cache())))
+    return TestClient(create_app(Worker(Settings(paths=paths, service=Service(**keys)), Cache(), no_redis())))
 
 
 def test_every_route_of_ours_says_which_key_it_asks_for() -> None:
