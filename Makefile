@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint bench growth soak loadtest memory quality protocols clean
+.PHONY: help setup demo serve test lint audit bench growth soak loadtest memory quality protocols clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ lint: $(INSTALLED)  ## style, and who may import whom
 	@$(VENV)/bin/ruff check $(ROOMS) tests
 	@$(VENV)/bin/ruff format --check $(ROOMS) tests
 	@$(VENV)/bin/lint-imports
+
+audit: $(INSTALLED)  ## known vulnerabilities of what is installed (needs the network; unreachable means not audited)
+	@VENV=$(VENV) ./.ci/audit
 
 bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI and onnxruntime alone (needs wrk; 30 min)
 	@$(VENV)/bin/python -m loadtests.peers.bench

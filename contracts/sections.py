@@ -16,6 +16,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Ratio = Annotated[float, Meta(gt=0)]
 PopularShares = Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=1)]
 Name = Annotated[str, Meta(min_length=1)]
+KeyHash = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
 PROMOTION_COSTS = ("latency", "size", "memory", "throughput")
 """What the cheapest can mean in [promotion] cost."""
 
@@ -207,6 +208,10 @@ class Service(_Section):
     max_body_bytes: Positive = 1_048_576
     body_timeout_ms: Positive = 5000
     pointer_check_ms: Positive = 1000
+    drain_seconds: Annotated[float, Meta(ge=0, le=600)] = 2.0
+    missing_worker_seconds: Positive = 60
+    api_keys: tuple[KeyHash, ...] = ()
+    admin_keys: tuple[KeyHash, ...] = ()
 
 
 class Features(_Section):

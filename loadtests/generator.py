@@ -16,6 +16,7 @@ from gevent.pool import Group
 from locust import FastHttpUser, task
 from locust.exception import StopUser
 
+from contracts.client_key import key_headers
 from loadtests import stage
 from loadtests.answers import WrongAnswer, check_answer
 from loadtests.clock import Clock
@@ -23,6 +24,7 @@ from loadtests.load import Load
 from loadtests.session import ANSWER_TIMEOUT_SECONDS, Session
 from loadtests.traffic import Traffic
 
+_HEADERS = {"Content-Type": "application/json", **key_headers()}
 _SETTLE_SECONDS = 0.5
 MOST_IN_FLIGHT = 1000
 """Of one process. When so many wait, the service is far behind; who is due then waits here, and that counts."""
@@ -105,7 +107,7 @@ class Generator(FastHttpUser):
         with self.client.post(
             "/predict",
             data=question.body(),
-            headers={"Content-Type": "application/json", "X-Request-Id": sent_id},
+            headers={"X-Request-Id": sent_id, **_HEADERS},
             catch_response=True,
         ) as response:
             latency = session.now() - due

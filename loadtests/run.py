@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from contracts import durable
+from contracts.client_key import KEY_VARIABLE
 from contracts.faults import Fault, RunNotValid, UsageFault
 from contracts.sections import Settings
 from contracts.settings import SHORT_VARIABLES
@@ -167,11 +168,11 @@ def _wait_for(command: list[str], folder: Path, log, seconds: int, watch: Callab
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The child gets every setting as a flag, so that no other configuration can reach it."""
+    """The child gets every setting as a flag, so that no other configuration can reach it; the key is none."""
     others = {
         name: value
         for name, value in environ.items()
-        if name not in SHORT_VARIABLES and not name.startswith(("FLYWEIGHT_", "LOCUST_"))
+        if name == KEY_VARIABLE or (name not in SHORT_VARIABLES and not name.startswith(("FLYWEIGHT_", "LOCUST_")))
     }
     return others | {"PYTHONPATH": str(Path(__file__).parent.parent)}
 

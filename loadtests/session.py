@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from contracts.client_key import key_headers
 from contracts.machine import cores, cpu_model
 from contracts.slo import Objective
 from loadtests.load import Load
@@ -103,7 +104,8 @@ def _visits(load: Load, traffic: Traffic, luck: random.Random) -> Visits | Repla
 def _ask_status(url: str) -> dict:
     """What the service says of itself; empty where it says nothing that can be read."""
     try:
-        with urllib.request.urlopen(f"{url}/status", timeout=ANSWER_TIMEOUT_SECONDS) as response:
+        request = urllib.request.Request(f"{url}/status", headers=key_headers())
+        with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS) as response:
             return msgspec.json.decode(response.read(), type=dict)
     except (OSError, ValueError, msgspec.MsgspecError):
         return {}

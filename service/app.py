@@ -14,9 +14,11 @@ from starlette.routing import Route
 from contracts.machine import cores
 from contracts.settings import Settings
 from service import telemetry
+from service.api_keys import ApiKeys, Needs
 from service.batching import Asker, Batcher
 from service.breaker import Breaker
 from service.deadlines import Deadline, Overdue
+from service.drain import Drain
 from service.errors import Expired, MethodNotAllowed, NotFound
 from service.exchange import TEXT, Endpoint, Exchange, Reply
 from service.fair_share import FairShare
@@ -42,9 +44,19 @@ ROUTES = {
     "/livez": "GET",
     "/readyz": "GET",
     "/healthz": "GET",
-    "/schema.json": "GET",
 }
-"""Every path there is and its method; BentoML answers the last four."""
+"""Every path there is and its method; BentoML answers the last three."""
+
+NEEDS: dict[str, Needs] = {
+    "/predict": "api",
+    "/events": "admin",
+    _USERS: "admin",
+    "/status": "api",
+    "/metrics": "api",
+    "/openapi.json": "api",
+    "/": "api",
+}
+"""The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user."""
 
 ANSWER_SECONDS = 3
 """How long an answer may take once its body has arrived."""
@@ -80,17 +92,21 @@ class Worker:
         self.fair_share = FairShare(settings.service.workers or cores(), self.batcher.is_busy)
         self._body_deadline = Deadline(settings.service.body_timeout_ms / 1000)
         self.answer_deadline = Deadline(ANSWER_SECONDS)
+        self.drain = Drain(settings.service.drain_seconds)
+        self.keys = ApiKeys(settings.service.api_keys, settings.service.admin_keys)
+        self.presence: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         self._takes_shortcut = False
 
     @property
     def is_ready(self) -> bool:
-        return self.rollout.current is not None
+        return self.rollout.current is not None and not self.drain.is_on
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         telemetry.forget_dead_workers()
         self.rollout.boot()
         self.batcher.start()
+        self.drain.take_over()
         watching = (
             self.rollout.follow(), self.breaker.watch(), self._body_deadline.watch(), self.answer_deadline.watch(),
             *self.live.follow(),
@@ -99,7 +115,8 @@ class Worker:
         # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
         logging.getLogger("uvicorn.access").propagate = False
         try:
-            yield
+            with self.presence:
+                yield
         finally:
             for watcher in watchers:
                 watcher.cancel()
@@ -217,8 +234,12 @@ def create_app(worker: Worker) -> Starlette:
         "/openapi.json": _openapi,
         "/": worker.index,
     }
+
+    def endpoint(path: str, answer: Callable[[Exchange], Awaitable[Reply]]) -> Endpoint:
+        return Endpoint(path, answer, worker.variant, worker.keys.gate(NEEDS[path]))
+
     routes = [
-        Route(path.replace("}", ":path}"), Endpoint(path, answer, worker.variant), methods=[ROUTES[path]])
+        Route(path.replace("}", ":path}"), endpoint(path, answer), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
     routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant)))
@@ -227,7 +248,7 @@ def create_app(worker: Worker) -> Starlette:
 
 def predict_endpoint(worker: Worker) -> Endpoint:
     """/predict alone, for the short way to it."""
-    return Endpoint(PREDICT, worker.predict, worker.variant)
+    return Endpoint(PREDICT, worker.predict, worker.variant, worker.keys.gate(NEEDS[PREDICT]))
 
 
 async def _refuse(exchange: Exchange) -> Reply:

@@ -4,6 +4,8 @@
     ├── ClientError              the request is wrong; the same request will fail again
     │   ├── InvalidRequest 400   `field` names the part that is wrong, where there is one
     │   │   └── NothingAccepted 400  of a list of events, none is right
+    │   ├── Unauthorized 401     carries WWW-Authenticate
+    │   ├── Forbidden 403
     │   ├── NotFound 404
     │   ├── MethodNotAllowed 405
     │   ├── BodyTimeout 408
@@ -53,6 +55,19 @@ class NothingAccepted(InvalidRequest):
     def __init__(self, message: str, rejected: list) -> None:
         super().__init__(message, "events")
         self.more = {"accepted": 0, "duplicates": 0, "rejected": rejected}
+
+
+class Unauthorized(ClientError):
+    """No key came with the request, or none that holds."""
+
+    status, code = 401, "unauthorized"
+    headers = ((b"www-authenticate", b"Bearer"),)
+
+
+class Forbidden(ClientError):
+    """The key that came with the request is not for this."""
+
+    status, code = 403, "forbidden"
 
 
 class NotFound(ClientError):
@@ -130,8 +145,8 @@ class Expired(ServerError):
 
 
 ERRORS: tuple[type[HttpError], ...] = (
-    InvalidRequest, NothingAccepted, NotFound, MethodNotAllowed, BodyTimeout, BodyTooLarge, UnsupportedMediaType,
-    Overloaded, InternalError, Stopping, EventsUnavailable, Expired,
+    InvalidRequest, NothingAccepted, Unauthorized, Forbidden, NotFound, MethodNotAllowed, BodyTimeout,
+    BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, Stopping, EventsUnavailable, Expired,
 )  # fmt: skip
 """Every error that a route can answer, in the order of the API's description."""
 

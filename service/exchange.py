@@ -10,6 +10,7 @@ from time import perf_counter
 from starlette.types import Receive, Scope, Send
 
 from service import telemetry
+from service.api_keys import Gate
 from service.deadlines import Deadline, Overdue
 from service.errors import (
     BodyTimeout,
@@ -80,16 +81,24 @@ class Endpoint:
     """An ASGI application for one route: whatever happens, one answer and one count."""
 
     def __init__(
-        self, route: str, answer: Callable[[Exchange], Awaitable[Reply]], variant: Callable[[], str]
+        self,
+        route: str,
+        answer: Callable[[Exchange], Awaitable[Reply]],
+        variant: Callable[[], str],
+        gate: Gate | None = None,
     ) -> None:
-        """`route` and `variant()` are labels of metrics, so they come from closed lists."""
+        """`route` and `variant()` are labels of metrics, so they come from closed lists. `gate` stands before
+        `answer`, which reads the body."""
         self._route = route
         self._answer = answer
         self._variant = variant
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive)
         try:
+            if self._gate is not None:
+                self._gate(exchange.headers.get(b"authorization"))
             reply = await self._answer(exchange)
             status = reply.status
         except ClientGone:

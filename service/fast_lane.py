@@ -20,7 +20,7 @@ from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import telemetry
-from service.app import DEADLINE_HEADER, PREDICT, Worker
+from service.app import DEADLINE_HEADER, NEEDS, PREDICT, Worker
 from service.errors import HttpError, InternalError, Overloaded
 from service.exchange import JSON, Reply, error_reply, request_id_of
 from service.prediction import parse_predict
@@ -45,6 +45,7 @@ class FastLane(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self.worker = worker
         self._body: list[bytes] | None = None
+        self._gate = worker.keys.gate(NEEDS[PREDICT])
         worker.note_shortcut()
         worker.fair_share.note_connection()
 
@@ -70,7 +71,15 @@ class FastLane(HttpToolsProtocol):
             and parser.should_keep_alive()
             and not parser.should_upgrade()
             and parser.get_http_version() == "1.1"
+            and (self._gate is None or self._has_key())
         )
+
+    def _has_key(self) -> bool:
+        try:
+            self._gate(dict(self.headers).get(b"authorization"))
+        except HttpError:
+            return False
+        return True
 
     def on_body(self, body: bytes) -> None:
         if self._body is None:
@@ -102,6 +111,8 @@ class FastLane(HttpToolsProtocol):
         try:
             batcher.enter()
         except Overloaded as refusal:
+            if worker.drain.is_on:  # the connection is to be closed as well
+                return False
             self._refuse(refusal, request_id_of(headers.get(b"x-request-id")))
             return True
         except HttpError:
@@ -139,9 +150,10 @@ class FastLane(HttpToolsProtocol):
                 self._close_account(asked, InternalError.status)
 
     def _send(self, asked: "Asked", status: int, reply: Reply) -> None:
-        self._write(status, reply, asked.request_id, b"" if asked.keep_alive else b"connection: close\r\n")
+        keep_alive = asked.keep_alive and not self.worker.drain.is_on
+        self._write(status, reply, asked.request_id, b"" if keep_alive else b"connection: close\r\n")
         self._close_account(asked, status)
-        if not asked.keep_alive:
+        if not keep_alive:
             self.transport.close()
         self.on_response_complete()
 

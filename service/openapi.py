@@ -11,11 +11,13 @@ from service.errors import (
     BodyTooLarge,
     EventsUnavailable,
     Expired,
+    Forbidden,
     HttpError,
     InternalError,
     InvalidRequest,
     Overloaded,
     Stopping,
+    Unauthorized,
     UnsupportedMediaType,
 )
 from service.event_intake import EARLIEST_MS, MAX_EVENTS, MAX_POSITION, REJECTIONS
@@ -38,9 +40,17 @@ _ANSWER_EXAMPLE = {
     "reason": "ok",
     "degraded": False,
 }
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "Asked for where the operator has set keys. What answers 403 takes an admin key only.",
+}
+_WITH_KEY: list[dict] = [{}, {"key": []}]
+"""Where no keys are set, everyone may ask."""
+
 _PREDICT_ERRORS = (
-    InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, Stopping,
-    Expired,
+    InvalidRequest, Unauthorized, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError,
+    Stopping, Expired,
 )  # fmt: skip
 _EVENTS_EXAMPLE = {
     "events": [
@@ -51,8 +61,8 @@ _EVENTS_EXAMPLE = {
     ]
 }  # fmt: skip
 _EVENTS_ERRORS = (
-    InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, EventsUnavailable,
-    Expired,
+    InvalidRequest, Unauthorized, Forbidden, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded,
+    InternalError, EventsUnavailable, Expired,
 )  # fmt: skip
 _FORGET_ERRORS = (InvalidRequest, InternalError, EventsUnavailable, Expired)
 
@@ -75,13 +85,14 @@ def openapi_document() -> dict:
             "/users/{user_id}": {"delete": _forget()},
             **{path: {"get": _get(path)} for path in _PAGES},
         },
-        "components": {"schemas": _schemas(), "headers": _headers()},
+        "components": {"schemas": _schemas(), "headers": _headers(), "securitySchemes": {"key": _KEY}},
     }
 
 
 def _predict() -> dict:
     return {
         "operationId": "predict",
+        "security": _WITH_KEY,
         "summary": "The best items for a user or an anonymous history",
         "parameters": [_REQUEST_ID, _DEADLINE],
         "requestBody": {
@@ -105,6 +116,7 @@ def _predict() -> dict:
 def _events() -> dict:
     return {
         "operationId": "events",
+        "security": _WITH_KEY,
         "summary": "What users did; it is part of their very next answer",
         "parameters": [_REQUEST_ID],
         "requestBody": {
@@ -147,9 +159,8 @@ _PAGES = {
     "/openapi.json": ("openapi", "This document", "application/json"),
     "/": ("index", "What serves here, and the routes there are", "text/plain"),
     "/livez": ("livez", "Whether the process lives", "text/plain"),
-    "/readyz": ("readyz", "Whether the model is loaded and warm", "text/plain"),
+    "/readyz": ("readyz", "Whether to send requests here: the model is loaded, and nobody stops it", "text/plain"),
     "/healthz": ("healthz", "The same as /livez", "text/plain"),
-    "/schema.json": ("schema", "BentoML's own description of the service; this one is ours", "application/json"),
 }
 
 
@@ -160,10 +171,13 @@ def _get(path: str) -> dict:
         schema = _ref("Status")
     responses = {"200": {"description": summary, "content": {media_type: {"schema": schema}}}}
     if name in ("readyz",):
-        responses["503"] = {"description": "Not ready: the model is not loaded."}
-    if name not in ("livez", "readyz", "healthz", "schema"):  # these are BentoML's
-        responses |= {str(error.status): _error_response(error) for error in (InternalError, Expired)}
-    return {"operationId": name, "summary": summary, "responses": responses}
+        responses["503"] = {"description": "Not ready: the model is not loaded, or the service is stopping."}
+    described = {"operationId": name, "summary": summary, "responses": responses}
+    if name not in ("livez", "readyz", "healthz"):  # these are BentoML's
+        described["security"] = _WITH_KEY
+        errors = (Unauthorized, InternalError, Expired)
+        responses |= {str(error.status): _error_response(error) for error in errors}
+    return described
 
 
 def _error_response(error: type[HttpError]) -> dict:

@@ -38,6 +38,7 @@ class Stub:
     reply: Callable[[int, dict, str], Reply]
     asked: list[dict] = field(default_factory=list)
     status: dict = field(default_factory=dict)
+    keys: set[str | None] = field(default_factory=set)
     url: str = ""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -56,6 +57,8 @@ class Stub:
         content = await reader.readexactly(int(headers.get("content-length", 0)))
         status, answer = 200, self.status if head.startswith("GET /status ") else {}
         request_id = headers.get("x-request-id", "")
+        if "/readyz" not in head:
+            self.keys.add(headers.get("authorization"))
         if head.startswith("POST /predict "):
             body = json.loads(content)
             reply = self.reply(next(self._numbers), body, request_id)

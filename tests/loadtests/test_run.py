@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from contracts.client_key import KEY_VARIABLE
 from contracts.faults import RunNotValid, UsageFault
 from contracts.sections import Loadtest, Settings, Slo
 from contracts.slo import SCENARIOS as scenarios_of_objectives
@@ -29,6 +30,16 @@ def test_service_that_behaves_meets_the_slo_and_leaves_a_report(start_stub, traf
     assert {"verdict.json", "locust.html", "locust.log"} <= {path.name for path in out.iterdir()}
     assert max(now.begun for now in seen) > 0
     assert "Poisson arrivals, 300 per second" in render(verdict)
+
+
+def test_key_of_the_environment_is_sent_with_every_question(
+    start_stub, traffic_file, tmp_path, answer_well, monkeypatch
+):
+    monkeypatch.setenv(KEY_VARIABLE, "the-key")
+    stub = start_stub(answer_well)
+    run(Order(stub.url, traffic=traffic_file), SETTINGS, tmp_path / "report")
+    assert stub.asked
+    assert stub.keys == {"bearer the-key"}
 
 
 def test_one_failure_in_ten_misses_the_slo(start_stub, traffic_file, tmp_path, answer_well):

@@ -16,6 +16,7 @@ import pytest
 
 from contracts.artifact import Artifact
 from contracts.pointer import move_pointer
+from tests.service.pickles import pickles_in
 
 ROOT = Path(__file__).parent.parent.parent
 NEVER = ("torch", "polars", "onnx", "onnxscript", "scipy", "locust", "models", "export", "loadtests")
@@ -94,6 +95,10 @@ def test_bento_holds_what_serves_and_nothing_else(bento: Path, artifact: Artifac
     expected |= {f"service/scripts/{path.name}" for path in (ROOT / "service/scripts").glob("*.lua")}
     expected |= {f"bundle/{artifact.path.name}/{path.name}" for path in artifact.path.iterdir()}
     assert packed == expected | {"bundle/promoted", "flyweight.toml", "bentofile.yaml"}
+
+
+def test_bento_holds_no_pickle(bento: Path) -> None:
+    assert pickles_in(bento) == []
 
 
 def test_bento_starts_without_what_trains_and_serves_its_bundle(
