@@ -15,7 +15,7 @@ from contracts.faults import Fault, UsageFault
 from contracts.machine import cores
 from contracts.settings import Settings, read_settings, variable_of
 from service import shortcut
-from service.app import ANSWER_SECONDS, PREDICT, Worker, create_app, predict_endpoint
+from service.app import ANSWER_SECONDS, PREDICT, Worker, create_app, nowhere_endpoint, predict_endpoint
 from service.embedded_redis import embedded_redis
 from service.fast_lane import open_fast_lane
 from service.feature_cache import RedisFeatureCache
@@ -82,7 +82,7 @@ class Flyweight:
             _exit_with(fault)
 
 
-shortcut.behind_middlewares(Flyweight, PREDICT, predict_endpoint(_worker))
+shortcut.behind_middlewares(Flyweight, PREDICT, predict_endpoint(_worker), nowhere_endpoint(_worker))
 if _settings.service.shortcut and _PARENT_VARIABLE in os.environ:  # in a worker, whose server is ours to change
     open_fast_lane(_worker)
 

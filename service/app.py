@@ -42,6 +42,8 @@ ANSWER_SECONDS = 3
 """How long an answer may take once its body has arrived."""
 
 PREDICT = "/predict"
+OTHER = "other"
+"""What metrics call the route of all that asks for none of these."""
 
 _LOG = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
@@ -161,13 +163,18 @@ def create_app(worker: Worker) -> Starlette:
         Route(path, Endpoint(path, answer, worker.variant), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
-    routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant)))
+    routes.append(Route("/{path:path}", nowhere_endpoint(worker)))
     return Starlette(routes=routes, lifespan=worker.lifespan)
 
 
 def predict_endpoint(worker: Worker) -> Endpoint:
     """/predict alone, for the short way to it."""
     return Endpoint(PREDICT, worker.predict, worker.variant)
+
+
+def nowhere_endpoint(worker: Worker) -> Endpoint:
+    """What answers where there is nothing."""
+    return Endpoint(OTHER, _refuse, worker.variant)
 
 
 async def _refuse(exchange: Exchange) -> Reply:

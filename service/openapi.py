@@ -10,6 +10,7 @@ from service.errors import (
     BodyTimeout,
     BodyTooLarge,
     Expired,
+    HeadTooLarge,
     HttpError,
     InternalError,
     InvalidRequest,
@@ -37,9 +38,11 @@ _ANSWER_EXAMPLE = {
     "degraded": False,
 }
 _PREDICT_ERRORS = (
-    InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, Stopping,
-    Expired,
+    InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, HeadTooLarge, Overloaded, InternalError,
+    Stopping, Expired,
 )  # fmt: skip
+_ANYWHERE = (InvalidRequest, BodyTimeout, HeadTooLarge)
+"""What is said before the route is known."""
 
 
 @cache
@@ -100,6 +103,7 @@ def _get(path: str) -> dict:
     if name == "status":
         schema = _ref("Status")
     responses = {"200": {"description": summary, "content": {media_type: {"schema": schema}}}}
+    responses |= {str(error.status): _error_response(error) for error in _ANYWHERE}
     if name in ("readyz",):
         responses["503"] = {"description": "Not ready: the model is not loaded."}
     if name not in ("livez", "readyz", "healthz", "schema"):  # these are BentoML's
@@ -109,7 +113,7 @@ def _get(path: str) -> dict:
 
 def _error_response(error: type[HttpError]) -> dict:
     response = {
-        "description": (error.__doc__ or error.code).strip(),
+        "description": (error.__doc__ or error.code).partition("\n")[0],
         "content": {"application/json": {"schema": _ref("Error")}},
     }
     if any(name == b"retry-after" for name, _ in error.headers):
@@ -190,6 +194,7 @@ def _status_schema() -> dict:
         features=_object(state={"type": "string", "enum": states}),
         degraded={"type": "boolean"},
         workers={"type": "integer", "minimum": 1},
+        shortcut={"type": "boolean", "description": "Whether /predict takes the shortcut."},
         versions={"type": "object", "additionalProperties": {"type": "string"}},
     )
 

@@ -18,6 +18,9 @@ MAX_HISTORY_IDS = 1000
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
+_LONGEST_PROBLEM = 200
+"""Of what was found, this many characters are said: enough to know it by."""
+
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _PLACE = re.compile(r"^(?P<problem>.*) - at `\$\.?(?P<field>[^`]*)`$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
@@ -94,9 +97,10 @@ def _explain(problem: str) -> InvalidRequest:
     if place := _PLACE.match(problem):
         field = place["field"] or None
         allowed = f"; expected one of {', '.join(REPEAT_POLICIES)}" if field == "seen" else ""
-        return InvalidRequest(f"{field or 'the body'}: {_lower_first(place['problem'])}{allowed}", field)
-    return InvalidRequest(f"the body: {_lower_first(problem)}")
+        return InvalidRequest(f"{field or 'the body'}: {_in_short(place['problem'])}{allowed}", field)
+    return InvalidRequest(f"the body: {_in_short(problem)}")
 
 
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _in_short(problem: str) -> str:
+    rest = "…" if len(problem) > _LONGEST_PROBLEM else ""
+    return problem[:1].lower() + problem[1:_LONGEST_PROBLEM] + rest

@@ -10,6 +10,10 @@ async def endpoint(scope, receive, send) -> None:
     await send("endpoint")
 
 
+async def nowhere(scope, receive, send) -> None:
+    await send("nowhere")
+
+
 async def app(scope, receive, send) -> None:
     await send("app")
 
@@ -34,10 +38,12 @@ def asked(shortcut: Shortcut, **scope: str) -> str:
         ({"path": "/p/"}, "app"),
         ({"type": "lifespan"}, "app"),
         ({"type": "websocket"}, "app"),
+        ({"path": "/p\n"}, "nowhere"),
+        ({"path": "*", "method": "OPTIONS"}, "nowhere"),
     ],
 )
 def test_only_a_post_to_the_path_takes_the_shortcut(scope: dict, answerer: str) -> None:
-    assert asked(Shortcut(app, "/p", endpoint), **scope) == answerer
+    assert asked(Shortcut(app, "/p", endpoint, nowhere), **scope) == answerer
 
 
 def test_it_is_a_middleware_of_bentoml() -> None:
@@ -47,5 +53,5 @@ def test_it_is_a_middleware_of_bentoml() -> None:
         def nothing(self) -> str:
             return ""
 
-    behind_middlewares(Bare, "/p", endpoint)
+    behind_middlewares(Bare, "/p", endpoint, nowhere)
     assert Shortcut in [middleware.cls for middleware in Bare.to_asgi().user_middleware]
