@@ -51,7 +51,7 @@ class StrictProtocol(HttpToolsProtocol):
         self._may_be_large = self._head_bytes > MAX_HEAD_BYTES
         self._feed(data)
         if self._head_bytes > MAX_HEAD_BYTES and self.refusal is None:
-            self._refuse(_head_too_large())
+            self._end_with(_head_too_large())
         if self.timeout_keep_alive_task is None and (self.cycle is None or self.cycle.response_complete):
             self._expect_more()
 
@@ -62,7 +62,7 @@ class StrictProtocol(HttpToolsProtocol):
         except HttpParserUpgrade as upgrade:
             behind = upgrade.args[0]
         except HttpParserError as error:
-            self._refuse(_explain(error))
+            self._end_with(_explain(error))
         if behind is not None:
             self._go_on_without_upgrade(data[behind:])
 
@@ -113,16 +113,16 @@ class StrictProtocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         if self._head_bytes and self.refusal is None:
-            self._refuse(BodyTimeout(f"the head was not received within {self.timeout_keep_alive:g} s"))
+            self._end_with(BodyTimeout(f"the head was not received within {self.timeout_keep_alive:g} s"))
         else:
             super().timeout_keep_alive_handler()
 
     def eof_received(self) -> None:
         if self.refusal is None and (self._head_bytes or self._is_in_body):
-            self._refuse(InvalidRequest("the request ended before its end; expected what its head announces"))
+            self._end_with(InvalidRequest("the request ended before its end; expected what its head announces"))
 
-    def _refuse(self, error: HttpError) -> None:
-        """Now, or when all that was asked before is answered."""
+    def _end_with(self, error: HttpError) -> None:
+        """Say this, now or when all that was asked before is answered, and nothing more on this connection."""
         self.refusal = error, request_id_of(dict(self.headers or ()).get(b"x-request-id"))
         is_answered = self.cycle is None or self.cycle.response_complete
         if not self._is_in_body:
