@@ -63,6 +63,8 @@ ANSWER_SECONDS = 3
 
 PREDICT = "/predict"
 DEADLINE_HEADER = DEADLINE.lower().encode()
+OTHER = "other"
+"""What metrics call the route of all that asks for none of these."""
 
 _LOG = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
@@ -242,13 +244,20 @@ def create_app(worker: Worker) -> Starlette:
         Route(path.replace("}", ":path}"), endpoint(path, answer), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
-    routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant)))
-    return Starlette(routes=routes, lifespan=worker.lifespan)
+    routes.append(Route("/{path:path}", nowhere_endpoint(worker)))
+    app = Starlette(routes=routes, lifespan=worker.lifespan)
+    app.router.default = nowhere_endpoint(worker)  # to routing, a path begins with a slash and holds no line feed
+    return app
 
 
 def predict_endpoint(worker: Worker) -> Endpoint:
     """/predict alone, for the short way to it."""
     return Endpoint(PREDICT, worker.predict, worker.variant, worker.keys.gate(NEEDS[PREDICT]))
+
+
+def nowhere_endpoint(worker: Worker) -> Endpoint:
+    """What answers where there is nothing."""
+    return Endpoint(OTHER, _refuse, worker.variant)
 
 
 async def _refuse(exchange: Exchange) -> Reply:

@@ -22,6 +22,7 @@ from service.errors import (
 )
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_TYPE = 100  # that is said back
 _MAX_LENGTH_DIGITS = 15  # more are absurd, and more than 4300 no int
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -135,7 +136,7 @@ def request_id_of(given: bytes | None) -> str:
 def _check_media_type(announced: bytes) -> None:
     media_type = announced.partition(b";")[0].strip().lower()
     if media_type != JSON:
-        found = media_type.decode("latin-1") or "none"
+        found = media_type[:_LONGEST_TYPE].decode("latin-1") or "none"
         raise UnsupportedMediaType(f"Content-Type is {found}; expected application/json")
 
 

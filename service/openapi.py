@@ -12,6 +12,7 @@ from service.errors import (
     EventsUnavailable,
     Expired,
     Forbidden,
+    HeadTooLarge,
     HttpError,
     InternalError,
     InvalidRequest,
@@ -49,8 +50,8 @@ _WITH_KEY: list[dict] = [{}, {"key": []}]
 """Where no keys are set, everyone may ask."""
 
 _PREDICT_ERRORS = (
-    InvalidRequest, Unauthorized, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError,
-    Stopping, Expired,
+    InvalidRequest, Unauthorized, BodyTimeout, BodyTooLarge, UnsupportedMediaType, HeadTooLarge, Overloaded,
+    InternalError, Stopping, Expired,
 )  # fmt: skip
 _EVENTS_EXAMPLE = {
     "events": [
@@ -61,10 +62,14 @@ _EVENTS_EXAMPLE = {
     ]
 }  # fmt: skip
 _EVENTS_ERRORS = (
-    InvalidRequest, Unauthorized, Forbidden, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded,
-    InternalError, EventsUnavailable, Expired,
+    InvalidRequest, Unauthorized, Forbidden, BodyTimeout, BodyTooLarge, UnsupportedMediaType, HeadTooLarge,
+    Overloaded, InternalError, EventsUnavailable, Expired,
 )  # fmt: skip
-_FORGET_ERRORS = (InvalidRequest, InternalError, EventsUnavailable, Expired)
+_FORGET_ERRORS = (
+    InvalidRequest, Unauthorized, Forbidden, BodyTimeout, HeadTooLarge, InternalError, EventsUnavailable, Expired,
+)  # fmt: skip
+_ANYWHERE = (InvalidRequest, BodyTimeout, HeadTooLarge)
+"""What is said before the route is known."""
 
 
 @cache
@@ -170,6 +175,7 @@ def _get(path: str) -> dict:
     if name == "status":
         schema = _ref("Status")
     responses = {"200": {"description": summary, "content": {media_type: {"schema": schema}}}}
+    responses |= {str(error.status): _error_response(error) for error in _ANYWHERE}
     if name in ("readyz",):
         responses["503"] = {"description": "Not ready: the model is not loaded, or the service is stopping."}
     described = {"operationId": name, "summary": summary, "responses": responses}
@@ -182,7 +188,7 @@ def _get(path: str) -> dict:
 
 def _error_response(error: type[HttpError]) -> dict:
     response = {
-        "description": (error.__doc__ or error.code).strip(),
+        "description": (error.__doc__ or error.code).partition("\n")[0],
         "content": {"application/json": {"schema": _ref("Error")}},
     }
     if any(name == b"retry-after" for name, _ in error.headers):
@@ -299,6 +305,7 @@ def _status_schema() -> dict:
         ),
         degraded={"type": "boolean"},
         workers={"type": "integer", "minimum": 1},
+        shortcut={"type": "boolean", "description": "Whether /predict takes the shortcut."},
         versions={"type": "object", "additionalProperties": {"type": "string"}},
     )
 

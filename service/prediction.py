@@ -19,8 +19,11 @@ DEADLINE = "X-Deadline-Ms"
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
+_LONGEST_PROBLEM = 200
+"""Of what was found, this many characters are said: enough to know it by."""
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')  # runs, not characters: a body of 1 MB holds up the worker
 _MANY_DIGITS = 16  # more than 4300 are no int
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _PLACE = re.compile(r"^(?P<problem>.*) - at `\$\.?(?P<field>[^`]*)`$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 
@@ -106,9 +109,10 @@ def explain(problem: str, expected: type[msgspec.Struct]) -> InvalidRequest:
     if place := _PLACE.match(problem):
         field = place["field"] or None
         allowed = f"; expected one of {', '.join(REPEAT_POLICIES)}" if field == "seen" else ""
-        return InvalidRequest(f"{field or 'the body'}: {_lower_first(place['problem'])}{allowed}", field)
-    return InvalidRequest(f"the body: {_lower_first(problem)}")
+        return InvalidRequest(f"{field or 'the body'}: {_in_short(place['problem'])}{allowed}", field)
+    return InvalidRequest(f"the body: {_in_short(problem)}")
 
 
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _in_short(problem: str) -> str:
+    rest = "…" if len(problem) > _LONGEST_PROBLEM else ""
+    return problem[:1].lower() + problem[1:_LONGEST_PROBLEM] + rest
