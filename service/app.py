@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
 from contracts.machine import cores
@@ -225,6 +226,15 @@ class Worker:
         return Reply("\n".join([*lines, ""]).encode(), TEXT)
 
 
+class _Any(StringConvertor):
+    """A part of a path that may hold anything: an id has slashes and line feeds if it likes."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("any", _Any())
+
+
 def create_app(worker: Worker) -> Starlette:
     """The application of one worker. The last route catches every other path, to keep one error shape."""
     answers: dict[str, Callable[[Exchange], Awaitable[Reply]]] = {
@@ -241,7 +251,7 @@ def create_app(worker: Worker) -> Starlette:
         return Endpoint(path, answer, worker.variant, worker.keys.gate(NEEDS[path]))
 
     routes = [
-        Route(path.replace("}", ":path}"), endpoint(path, answer), methods=[ROUTES[path]])
+        Route(path.replace("}", ":any}"), endpoint(path, answer), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
     routes.append(Route("/{path:path}", nowhere_endpoint(worker)))

@@ -76,12 +76,13 @@ def test_an_impression_and_an_unknown_item_leave_the_history_as_it_is(server: Se
 
 
 def test_a_user_who_is_forgotten_is_cold_again(server: Server) -> None:
-    assert server.call("/events", {"events": [event("forget", "i1", "u/5 ü")]})[0] == 202
-    assert server.call("/predict", {"user_id": "u/5 ü"})[1]["reason"] == "ok"
+    odd = "u/5\n ü"
+    assert server.call("/events", {"events": [event("forget", "i1", odd)]})[0] == 202
+    assert server.call("/predict", {"user_id": odd})[1]["reason"] == "ok"
     for had_history in (True, False):
-        status, told = server.call("/users/u%2F5%20%C3%BC", method="DELETE")
+        status, told = server.call("/users/u%2F5%0A%20%C3%BC", method="DELETE")
         assert (status, told["had_history"]) == (202, had_history)
-    assert server.call("/predict", {"user_id": "u/5 ü"})[1]["reason"] == "cold_user"
+    assert server.call("/predict", {"user_id": odd})[1]["reason"] == "cold_user"
     assert server.call("/users/u1")[0] == 405
     assert server.call("/users/" + "x" * 257, method="DELETE")[0] == 400
 
