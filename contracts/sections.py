@@ -292,10 +292,9 @@ class Slo(_Section):
         except ValueError as error:
             raise ValueError(f"predict: {error}") from error
 
-    def objectives(self, scenario: str, *, latency: bool = True) -> list[Objective]:
-        """What holds for /predict in a scenario; without `latency`, only shares."""
-        found = objectives_of(scenario, tuple(map(parse_objective, self.predict)))
-        return [objective for objective in found if latency or objective.percent is None]
+    def objectives(self, scenario: str) -> list[Objective]:
+        """What holds for /predict in a scenario."""
+        return objectives_of(scenario, tuple(map(parse_objective, self.predict)))
 
 
 class Settings(_Section):
