@@ -72,7 +72,8 @@ class Recommender:
         looked_up = [_look_up(serving, reading) for reading in readings]
         queries = [_query(serving, r, history) for r, (history, _) in zip(requests, looked_up, strict=True)]
         reasons = [reason for _, reason in looked_up]
-        if late := {place for place in late if _suits_model(serving, reasons[place])}:
+        if late:
+            late = {place for place in late if _suits_model(serving, reasons[place])}
             ahead = [(questions[place][2], _bridge(serving, queries[place], reasons[place])) for place in late]
             await self._lateness.send_ahead(ahead)
             queries, reasons = without(late, queries), without(late, reasons)
