@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint bench growth soak loadtest quality protocols clean
+.PHONY: help setup demo serve test lint bench growth soak loadtest memory quality protocols clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ soak: $(INSTALLED)  ## ten minutes of load: memory flat, no answer lost, none la
 
 loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO (TRAFFIC=FILE; UI=1: in the browser)
 	@$(if $(UI),$(VENV)/bin/locust -f loadtests/scenarios/server.py -u 1 -H http://127.0.0.1:$(or $(PORT),3000),$(FLYWEIGHT) loadtest) $(if $(TRAFFIC),--traffic $(TRAFFIC))
+
+memory: $(INSTALLED)  ## what Redis takes for a million users, and for the ids of a million events (2 min)
+	@PYTHONPATH=. $(VENV)/bin/python tests/quality/memory.py
 
 quality: $(INSTALLED)  ## the journey on the real logs under LOGS, beside an independent library
 	@$(VENV)/bin/python tests/quality/walk.py $(LOGS)

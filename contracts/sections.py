@@ -34,6 +34,12 @@ class Paths(_Section):
     reports: Path = Path("reports")
     bundle: Path = Path("bundle")
     state: Path = Path(".flyweight")
+    events: Path = Path("events")
+    served: Path = Path("served")
+
+    def __post_init__(self) -> None:
+        if self.events == self.served:
+            raise ValueError(f"served: found the folder of events, {str(self.events)!r}, expected another one")
 
 
 class Log(_Section):
@@ -208,10 +214,40 @@ class Features(_Section):
     timeout_ms: Positive = 50
     history_length: Annotated[int, Meta(ge=1, le=10_000)] = 100
     ttl_days: Positive = 90
+    cluster: bool = False
 
     def __post_init__(self) -> None:
         if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("redis-url: expected redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH")
+
+
+class Events(_Section):
+    """`weights`: of each of the types, in what is trending. `history`: those of the types that the model sees."""
+
+    types: Annotated[tuple[Name, ...], Meta(min_length=1)] = (
+        "impression",
+        "click",
+        "view",
+        "add-to-cart",
+        "purchase",
+    )
+    weights: tuple[Annotated[float, Meta(ge=0)], ...] = (0.0, 1.0, 1.0, 3.0, 5.0)
+    history: tuple[str, ...] = ("click", "view", "add-to-cart", "purchase")
+    dedup_hours: Positive = 24
+    timeout_ms: Positive = 1000
+    max_in_flight: Positive = 64
+    trending_minutes: Annotated[int, Meta(ge=12, le=7 * 24 * 60)] = 60
+    trending_from: Annotated[float, Meta(gt=0)] = 100.0
+    served_percent: Percent = 1.0
+    served_kept: Positive = 1_000_000
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != len(self.types):
+            raise ValueError(
+                f"weights: found {len(self.weights)}, expected one for each of {len(self.types)} types"
+            )
+        if unknown := [kind for kind in self.history if kind not in self.types]:
+            raise ValueError(f"history: found {unknown[0]!r}; allowed are those of types: {', '.join(self.types)}")
 
 
 class Loadtest(_Section):
@@ -276,5 +312,6 @@ class Settings(_Section):
     promotion: Promotion = Promotion()
     service: Service = Service()
     features: Features = Features()
+    events: Events = Events()
     loadtest: Loadtest = Loadtest()
     slo: Slo = Slo()

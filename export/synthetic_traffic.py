@@ -4,6 +4,7 @@ After algorithm 1 of ETUDE (B. Kersbergen, O. Sprangers, S. Schelter, ICDE 2024)
 follows a power law, and so does the length of a session; items are drawn by inverse transform from the clicks.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from contracts.artifact import Artifact
 from contracts.progress import Progress, silent
 from contracts.sections import Settings
 from export.materialize import TRAFFIC_VERSION, Materialized, Traffic, TrafficUser, fill_feature_cache
+from service.filling import History
 
 _PROGRESS_EVERY = 5000
+_CLICK_EVERY_MS = 30_000
 
 
 def synthetic_histories(
@@ -55,15 +58,18 @@ def materialize_synthetic(
         seed=settings.training.seed,
     )
 
-    def rows() -> Iterator[tuple[str, np.ndarray]]:
+    now_ms = int(time.time() * 1000)
+
+    def rows() -> Iterator[History]:
         for number, history in enumerate(histories):
-            yield _name(number), catalog.item_numbers[history]
+            times_ms = now_ms - _CLICK_EVERY_MS * np.arange(len(history))[::-1]
+            yield History(_name(number), catalog.item_numbers[history], times_ms)
             if number % _PROGRESS_EVERY == 0:
                 progress("filling the feature cache", number, users)
         progress("filling the feature cache", users, users)
 
-    written = fill_feature_cache(redis_url, rows(), settings)
-    filled = Materialized(written, sum(map(len, histories)), 0)
+    written, memory = fill_feature_cache(redis_url, rows(), len(catalog), settings, replace=True)
+    filled = Materialized(written, sum(map(len, histories)), 0, memory)
     return filled, _write_traffic(catalog.item_ids, histories, out) if out else None
 
 

@@ -166,7 +166,7 @@ def probe_of(verdict: Verdict, rate: float, cpu_seconds: float | None, *, confir
         p50_ms=figures.latency_ms.get("p50") if figures else None,
         p99_ms=figures.latency_ms.get("p99") if figures else None,
         goodput=figures.goodput if figures else None,
-        cpu_us=None if cpu_seconds is None else cpu_seconds / answered * 1e6,
+        cpu_us=cpu_seconds / answered * 1e6 if cpu_seconds else None,
         confirms=confirms,
     )
 

@@ -18,8 +18,9 @@ from service import shortcut
 from service.app import ANSWER_SECONDS, PREDICT, Worker, create_app, predict_endpoint
 from service.embedded_redis import embedded_redis
 from service.fast_lane import open_fast_lane
-from service.feature_cache import RedisFeatureCache
+from service.feature_cache import open_feature_cache
 from service.lifetime import child_of, private_folder
+from service.redis_clients import connect_async
 from service.rollout import load, promoted_path
 
 _PARENT_VARIABLE = "SERVICE_PARENT_PID"
@@ -43,7 +44,11 @@ def _read_settings() -> Settings:
 
 _settings = _read_settings()
 _redis_url = _settings.features.redis_url or f"unix://{_settings.paths.state / 'redis.sock'}"
-_worker = Worker(_settings, RedisFeatureCache(_redis_url, timeout_ms=_settings.features.timeout_ms))
+_worker = Worker(
+    _settings,
+    open_feature_cache(_redis_url, _settings.features),
+    connect_async(_redis_url, cluster=_settings.features.cluster, timeout_ms=_settings.events.timeout_ms),
+)
 
 
 @bentoml.service(

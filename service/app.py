@@ -22,15 +22,18 @@ from service.exchange import TEXT, Endpoint, Exchange, Reply
 from service.fair_share import FairShare
 from service.feature_cache import FeatureCache
 from service.lateness import Question
+from service.live import Live
 from service.openapi import openapi_document
 from service.pace import Pace
 from service.prediction import DEADLINE, Answer, PredictRequest, parse_deadline_ms, parse_predict
 from service.recommender import Recommendation, Recommender
+from service.redis_clients import AsyncClient
 from service.rollout import Rollout
 
 ROUTES = {
     "/": "GET",
     "/predict": "POST",
+    "/events": "POST",
     "/status": "GET",
     "/metrics": "GET",
     "/openapi.json": "GET",
@@ -56,14 +59,15 @@ _LIBRARIES = ("flyweight", "bentoml", "onnxruntime", "numpy", "msgspec", "redis"
 class Worker:
     """What one process needs to answer: built once, started and stopped by the application's lifespan."""
 
-    def __init__(self, settings: Settings, features: FeatureCache) -> None:
+    def __init__(self, settings: Settings, features: FeatureCache, redis: AsyncClient) -> None:
         self.settings = settings
         self.features = features
         self.rollout = Rollout(settings.paths, check_ms=settings.service.pointer_check_ms)
         limits = settings.service
         self.breaker = Breaker(features)
+        self.live = Live(settings, self.rollout, redis)
         self.pace = Pace(limits.deadline_ms / 1000, largest_batch=limits.max_batch)
-        self._recommender = Recommender(self.rollout, self.breaker, self.pace)
+        self._recommender = Recommender(self.rollout, self.breaker, pace=self.pace, trending=self.live.trending)
         self.batcher: Batcher[Question, Recommendation] = Batcher(
             self._recommender.recommend_in_time,
             max_batch=limits.max_batch,
@@ -86,7 +90,8 @@ class Worker:
         self.rollout.boot()
         self.batcher.start()
         watching = (
-            self.rollout.follow(), self.breaker.watch(), self._body_deadline.watch(), self.answer_deadline.watch()
+            self.rollout.follow(), self.breaker.watch(), self._body_deadline.watch(), self.answer_deadline.watch(),
+            *self.live.follow(),
         )  # fmt: skip
         watchers = [asyncio.create_task(each, name=each.__qualname__) for each in watching]
         # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
@@ -98,6 +103,7 @@ class Worker:
                 watcher.cancel()
             await asyncio.wait(watchers)
             await self.batcher.stop()
+            await self.live.close()
             await self.breaker.close()
 
     def note_shortcut(self) -> None:
@@ -142,11 +148,24 @@ class Worker:
 
     def reply(self, found: Recommendation, request_id: str) -> Reply:
         serving, reason = found.serving, found.reason
+        self.live.notes.note(request_id, found)
         answer = Answer(request_id, found.items, serving.model, found.source, reason, reason.degraded)
         return Reply(_ENCODER.encode(answer), headers=serving.headers)
 
     def expired(self) -> Expired:
         return Expired(f"the answer took longer than {self.answer_deadline.seconds:g} s, the limit")
+
+    async def events(self, exchange: Exchange) -> Reply:
+        recorder = self.live.recorder
+        recorder.enter()
+        try:
+            body = await exchange.read_json(
+                max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
+            )
+            recorded = await recorder.record(body, exchange.request_id)
+        finally:
+            recorder.leave()
+        return Reply(_ENCODER.encode(recorded), status=202)
 
     async def status(self, exchange: Exchange) -> Reply:
         artifact = self.rollout.current.artifact
@@ -185,6 +204,7 @@ def create_app(worker: Worker) -> Starlette:
     """The application of one worker. The last route catches every other path, to keep one error shape."""
     answers: dict[str, Callable[[Exchange], Awaitable[Reply]]] = {
         PREDICT: worker.predict,
+        "/events": worker.events,
         "/status": worker.status,
         "/metrics": _metrics,
         "/openapi.json": _openapi,

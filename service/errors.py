@@ -3,6 +3,7 @@
     HttpError
     ├── ClientError              the request is wrong; the same request will fail again
     │   ├── InvalidRequest 400   `field` names the part that is wrong, where there is one
+    │   │   └── NothingAccepted 400  of a list of events, none is right
     │   ├── NotFound 404
     │   ├── MethodNotAllowed 405
     │   ├── BodyTimeout 408
@@ -12,6 +13,7 @@
         ├── InternalError 500    a bug of ours; its traceback is in the log
         ├── Overloaded 429       carries Retry-After
         ├── Stopping 503         carries Retry-After
+        ├── EventsUnavailable 503  carries Retry-After
         └── Expired 504          the answer, not the body, took too long
 
 Every body is `{"error": {"code", "message", "field"}, "request_id"}`; `field` is null where none is meant.
@@ -24,6 +26,8 @@ class HttpError(Exception):
     status = 500
     code = "internal_error"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    more: dict[str, object] = {}  # noqa: RUF012  (never changed)
+    """What the body says beside the error."""
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -39,6 +43,16 @@ class InvalidRequest(ClientError):
     """The body, or a header, is not what is expected; `field` says where."""
 
     status, code = 400, "invalid_request"
+
+
+class NothingAccepted(InvalidRequest):
+    """Every event of the call is wrong; `rejected` says what is, for each."""
+
+    code = "no_valid_event"
+
+    def __init__(self, message: str, rejected: list) -> None:
+        super().__init__(message, "events")
+        self.more = {"accepted": 0, "duplicates": 0, "rejected": rejected}
 
 
 class NotFound(ClientError):
@@ -102,6 +116,13 @@ class Stopping(ServerError):
     headers = ((b"retry-after", b"1"),)
 
 
+class EventsUnavailable(ServerError):
+    """Redis does not take events: it is away, or full."""
+
+    status, code = 503, "events_unavailable"
+    headers = ((b"retry-after", b"1"),)
+
+
 class Expired(ServerError):
     """The answer took longer than the service allows."""
 
@@ -109,8 +130,8 @@ class Expired(ServerError):
 
 
 ERRORS: tuple[type[HttpError], ...] = (
-    InvalidRequest, NotFound, MethodNotAllowed, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded,
-    InternalError, Stopping, Expired,
+    InvalidRequest, NothingAccepted, NotFound, MethodNotAllowed, BodyTimeout, BodyTooLarge, UnsupportedMediaType,
+    Overloaded, InternalError, Stopping, EventsUnavailable, Expired,
 )  # fmt: skip
 """Every error that a route can answer, in the order of the API's description."""
 
@@ -118,4 +139,4 @@ ERRORS: tuple[type[HttpError], ...] = (
 def error_body(error: HttpError, request_id: str) -> bytes:
     """The JSON body of an error answer."""
     described = {"code": error.code, "message": error.message, "field": error.field}
-    return msgspec.json.encode({"error": described, "request_id": request_id})
+    return msgspec.json.encode({"error": described, "request_id": request_id, **error.more})

@@ -32,6 +32,7 @@ class Reply:
     body: bytes
     content_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    status: int = 200
 
 
 class ClientGone(Exception):
@@ -88,9 +89,9 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive)
-        status = 200
         try:
             reply = await self._answer(exchange)
+            status = reply.status
         except ClientGone:
             return
         except HttpError as error:

@@ -9,6 +9,7 @@ from service.errors import (
     ERRORS,
     BodyTimeout,
     BodyTooLarge,
+    EventsUnavailable,
     Expired,
     HttpError,
     InternalError,
@@ -17,6 +18,7 @@ from service.errors import (
     Stopping,
     UnsupportedMediaType,
 )
+from service.event_intake import EARLIEST_MS, MAX_EVENTS, MAX_POSITION, REJECTIONS
 from service.prediction import DEADLINE, DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
 
 API_VERSION = "0.1.0"
@@ -40,6 +42,18 @@ _PREDICT_ERRORS = (
     InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, Stopping,
     Expired,
 )  # fmt: skip
+_EVENTS_EXAMPLE = {
+    "events": [
+        {
+            "event_id": "e-1", "type": "click", "user_id": "u1", "item_id": "i5",
+            "timestamp": "2026-11-21T12:00:00Z", "request_id": "7f1c0a9be2d14c55", "position": 1,
+        }
+    ]
+}  # fmt: skip
+_EVENTS_ERRORS = (
+    InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, EventsUnavailable,
+    Expired,
+)  # fmt: skip
 
 
 @cache
@@ -54,7 +68,11 @@ def openapi_document() -> dict:
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "paths": {"/predict": {"post": _predict()}, **{path: {"get": _get(path)} for path in _PAGES}},
+        "paths": {
+            "/predict": {"post": _predict()},
+            "/events": {"post": _events()},
+            **{path: {"get": _get(path)} for path in _PAGES},
+        },
         "components": {"schemas": _schemas(), "headers": _headers()},
     }
 
@@ -78,6 +96,26 @@ def _predict() -> dict:
                 "content": {"application/json": {"schema": _ref("Answer"), "example": _ANSWER_EXAMPLE}},
             },
             **{str(error.status): _error_response(error) for error in _PREDICT_ERRORS},
+        },
+    }
+
+
+def _events() -> dict:
+    return {
+        "operationId": "events",
+        "summary": "What users did; it is part of their very next answer",
+        "parameters": [_REQUEST_ID],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _ref("EventsRequest"), "example": _EVENTS_EXAMPLE}},
+        },
+        "responses": {
+            "202": {
+                "description": "What was recorded, and what is wrong with the rest. A duplicate changes nothing.",
+                "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+                "content": {"application/json": {"schema": _ref("Recorded")}},
+            },
+            **{str(error.status): _error_response(error) for error in _EVENTS_ERRORS},
         },
     }
 
@@ -151,6 +189,8 @@ def _schemas() -> dict:
         "Id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH},
         "PredictRequest": _request_schema(),
         "Answer": _answer_schema(),
+        "EventsRequest": _events_schema(),
+        "Recorded": _recorded_schema(),
         "Status": _status_schema(),
         "Error": _error_schema(),
     }
@@ -187,6 +227,30 @@ def _answer_schema() -> dict:
         source={"type": "string", "enum": [source.value for source in Source]},
         reason={"type": "string", "enum": [reason.value for reason in Reason]},
         degraded={"type": "boolean", "description": "Whether a fault weakened the answer."},
+    )
+
+
+def _events_schema() -> dict:
+    moment = {
+        "oneOf": [{"type": "integer", "minimum": EARLIEST_MS}, {"type": "string", "format": "date-time"}],
+        "description": "Milliseconds since 1970, or RFC 3339 with its offset; at most 5 minutes ahead.",
+    }
+    event = _object(event_id=_ref("Id"), type=_ref("Id"), user_id=_ref("Id"), item_id=_ref("Id"), timestamp=moment)
+    event["properties"] |= {
+        "request_id": _ref("Id") | {"description": "Of the answer that it answers."},
+        "position": {"type": "integer", "minimum": 1, "maximum": MAX_POSITION, "description": "In that answer."},
+        "value": {"type": "number"},
+    }
+    events = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": event}
+    return _object(events=events) | {"additionalProperties": False}
+
+
+def _recorded_schema() -> dict:
+    count = {"type": "integer", "minimum": 0}
+    text = {"type": "string"}
+    rejected = _object(index=count, code=text | {"enum": list(REJECTIONS)}, message=text)
+    return _object(
+        request_id=text, accepted=count, duplicates=count, rejected={"type": "array", "items": rejected}
     )
 
 

@@ -65,13 +65,13 @@ def parse_predict(body: bytes) -> PredictRequest:
     try:
         request = _DECODER.decode(body)
     except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
+        raise explain(str(error), PredictRequest) from None
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not valid UTF-8; expected JSON in UTF-8") from None
     except msgspec.DecodeError as error:
         found = "is empty" if not body else f"is not valid JSON: {error}"
         raise InvalidRequest(f'the body {found}; expected an object such as {{"user_id": "u1"}}') from None
-    if _has_duplicate_keys(body, request):
+    if has_duplicate_keys(body, request):
         raise InvalidRequest("a key stands twice in the body; expected each key once")
     if request.user_id is UNSET and request.history is UNSET:
         raise InvalidRequest("the body has neither user_id nor history; expected one of them", "user_id")
@@ -88,19 +88,19 @@ def parse_deadline_ms(given: bytes, longest_ms: int) -> int:
     return min(int(digits), longest_ms) if len(digits) < _MANY_DIGITS else longest_ms
 
 
-def _has_duplicate_keys(body: bytes, request: PredictRequest) -> bool:
+def has_duplicate_keys(body: bytes, found: msgspec.Struct) -> bool:
     """The decoder silently takes the last of two equal keys.
 
     But it lets known keys with flat values pass only, so there is one colon outside strings per key.
     """
-    keys = sum(getattr(request, name) is not UNSET for name in PredictRequest.__struct_fields__)
+    keys = sum(getattr(found, name) is not UNSET for name in found.__struct_fields__)
     return body.count(b":") != keys and _STRING.sub(b"", body).count(b":") != keys
 
 
-def _explain(problem: str) -> InvalidRequest:
+def explain(problem: str, expected: type[msgspec.Struct]) -> InvalidRequest:
     """Our words for the decoder's: `Expected `int` <= 500 - at `$.k``."""
     if unknown := _UNKNOWN.fullmatch(problem):  # first: the client's name of it may look like a place
-        known = ", ".join(PredictRequest.__struct_fields__)
+        known = ", ".join(expected.__struct_fields__)
         name = unknown["field"][:MAX_ID_LENGTH]
         return InvalidRequest(f"unknown field {name!r}; expected some of {known}", name)
     if place := _PLACE.match(problem):

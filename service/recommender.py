@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -14,9 +14,12 @@ from service import telemetry
 from service.feature_cache import FeatureCache, Reading
 from service.lateness import Lateness, Question, spread, without
 from service.pace import Pace
+from service.popular import PopularList
 from service.prediction import DEFAULT_K, Item, PredictRequest
 from service.ranking import Query, Ranking, rank
 from service.rollout import Rollout, Serving
+from service.trending import Trending
+from service.trending_list import TrendingLists
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,9 +35,18 @@ class Recommendation:
 class Recommender:
     """Answers a batch of requests with one reading of features and one call of the model."""
 
-    def __init__(self, rollout: Rollout, features: FeatureCache, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        rollout: Rollout,
+        features: FeatureCache,
+        *,
+        pace: Pace | None = None,
+        trending: Trending | None = None,
+    ) -> None:
+        """Without `trending`, cold users get the popular list."""
         self._rollout = rollout
         self._features = features
+        self._trending = TrendingLists(trending)
         self._lateness = Lateness(pace or Pace())
         self._failed: Serving | None = None
 
@@ -96,17 +108,19 @@ class Recommender:
         """Ask the model where it can answer, and the popular list for the rest."""
         asks_model = [_suits_model(serving, reason) for reason in reasons]
         try:
-            ranked = iter(rank(serving.predictor, _chosen(queries, asks_model)))
+            ranked = rank(serving.predictor, _chosen(queries, asks_model))
         except Exception:  # whatever the engine raises, the popular list bridges it
             self._complain(serving)
             reasons = [Reason.MODEL_UNAVAILABLE if a else r for a, r in zip(asks_model, reasons, strict=True)]
             asks_model = [False] * len(queries)
-            ranked = iter(())
-        popular = iter(rank(serving.popular, _chosen(queries, [not asks for asks in asks_model])))
-        return [
-            (next(ranked), Source.MODEL, reason) if asks else (next(popular), Source.POPULAR, reason)
-            for asks, reason in zip(asks_model, reasons, strict=True)
-        ]
+            ranked = []
+        answers: dict[Source, Iterator[Ranking]] = {Source.MODEL: iter(ranked)}
+        trending = self._trending.of(serving)
+        sources = [_source(asks, reason, trending) for asks, reason in zip(asks_model, reasons, strict=True)]
+        for source, known in ((Source.POPULAR, serving.popular), (Source.TRENDING, trending)):
+            if source in sources:
+                answers[source] = iter(rank(known, _chosen(queries, [s is source for s in sources])))
+        return [(next(answers[source]), source, reason) for source, reason in zip(sources, reasons, strict=True)]
 
     def _complain(self, serving: Serving) -> None:
         """Log once per artifact: under load the log would else fill the disk."""
@@ -148,6 +162,13 @@ def _bridge(serving: Serving, query: Query, reason: Reason) -> Recommendation:
 
 def _suits_model(serving: Serving, reason: Reason) -> bool:
     return reason is Reason.OK or not (serving.needs_history or reason.degraded)
+
+
+def _source(asks_model: bool, reason: Reason, trending: PopularList | None) -> Source:
+    """Whom the model cannot tell from others gets what is trending; a fault has one defined answer."""
+    if asks_model:
+        return Source.MODEL
+    return Source.POPULAR if trending is None or reason.degraded else Source.TRENDING
 
 
 def _chosen(queries: list[Query], marks: list[bool]) -> list[Query]:

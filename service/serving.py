@@ -18,7 +18,7 @@ from service.rollout import promoted_path
 
 _ROOT = Path(__file__).resolve().parent.parent
 _STOP_SECONDS = 30
-_SECTIONS = ("paths", "service", "features")
+_SECTIONS = ("paths", "service", "features", "events")
 
 
 def serve(settings: Settings) -> int:

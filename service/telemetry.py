@@ -77,6 +77,17 @@ _refused_promotions = Counter(
     "Promoted artifacts that a worker could not load; it goes on with the one it has.",
     registry=_REGISTRY,
 )
+_events = Counter(
+    "flyweight_events_total",
+    "Events sent to /events, by what became of them: accepted, duplicate, rejected.",
+    ("outcome",),
+    registry=_REGISTRY,
+)
+_lost_notes = Counter(
+    "flyweight_lost_served_notes_total",
+    "Notes of served answers that did not reach the stream.",
+    registry=_REGISTRY,
+)
 
 
 @cache
@@ -113,6 +124,16 @@ def count_refused_promotion() -> None:
     _refused_promotions.inc()
 
 
+def count_events(outcome: str, events: int) -> None:
+    """`outcome`: accepted, duplicate or rejected."""
+    if events:
+        _events.labels(outcome).inc(events)
+
+
+def count_lost_notes(notes: int) -> None:
+    _lost_notes.inc(notes)
+
+
 def show_feature_cache(*, is_open: bool) -> None:
     _feature_cache_open.set(is_open)
 
@@ -144,7 +165,7 @@ def declared_metrics() -> dict[str, list[str]]:
     """Every metric by the name that GET /metrics shows, with its labels."""
     metrics = (
         _request_duration, _stage_duration, _fallbacks, _unknown_items, _feature_cache_open, _model_info,
-        _refused_promotions,
+        _refused_promotions, _events, _lost_notes,
     )  # fmt: skip
     suffix = {Counter: "_total"}
     return {m._name + suffix.get(type(m), ""): list(m._labelnames) for m in metrics}

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 
 from contracts.artifact import open_artifact
 from loadtests.peers import ARTIFACT_VARIABLE
-from service.feature_cache import unpack
+from service.history import unpack_numbers
 
 UserId = Annotated[str, Field(min_length=1, max_length=256)]
 HowMany = Annotated[int, Field(ge=1, le=500)]
@@ -60,7 +60,7 @@ class PlainModel:
 
     def recommend(self, stored: bytes | None, k: int) -> Answer:
         """The best k items after a history as Redis holds it, without what is in it; None is an unknown user."""
-        seen = self._catalog.indices_of_numbers(unpack(stored)) if stored else np.empty(0, np.int32)
+        seen = self._catalog.indices_of_numbers(unpack_numbers(stored)) if stored else np.empty(0, np.int32)
         if not len(seen):
             popular = [(item, 1 / place) for place, item in enumerate(self._popular[:k], start=1)]
             return self._answer(popular, "popular", "unknown_items" if stored else "cold_user")

@@ -14,7 +14,8 @@ from contracts import durable
 from contracts.artifact import Artifact, open_artifact
 from contracts.faults import Fault
 from contracts.settings import SHORT_VARIABLES
-from service.feature_cache import connect, write_histories
+from service.filling import History, write_histories
+from service.redis_clients import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = {"transformer": "sasrec", "light": "mean"}
@@ -69,7 +70,8 @@ def fill(world: World) -> None:
     numbers, history = world.artifact.catalog.item_numbers, world.artifact.manifest.max_history
     histories = np.random.default_rng(1).choice(numbers, size=(USERS, history))
     with connect(world.redis_url) as redis:
-        write_histories(redis, zip(map(user_id, range(USERS)), histories, strict=True), ttl_seconds=_TTL_SECONDS)
+        known = (History(user_id(n), numbers, np.arange(history)) for n, numbers in enumerate(histories))
+        write_histories(redis, known, longest=history, ttl_seconds=_TTL_SECONDS)
 
 
 def user_id(number: int) -> str:

@@ -11,7 +11,8 @@ from export.materialize import materialize, write_traffic
 from export.recommendation import histories_of_cache
 from models.logs.log import read_log
 from service.embedded_redis import embedded_redis
-from service.feature_cache import MARKER_KEY, connect, key_of
+from service.feature_cache import MARKER_KEY, key_of
+from service.redis_clients import connect
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +57,58 @@ def test_only_the_newest_are_kept_and_they_expire(redis_url, write, ids, exporte
         assert redis.ttl(MARKER_KEY) == -1
 
 
+def test_what_is_newer_in_the_cache_stays_unless_it_is_replaced(redis_url, write, ids, exported, sealed):
+    catalog, settings = sealed["popularity"].catalog, exported.settings
+    materialize(write(("u1", ids[1], 1), ("u1", ids[2], 20)), settings, redis_url, replace=True)
+    older = write(("u1", ids[5], 10), ("u1", ids[6], 11))
+    materialize(older, settings, redis_url)
+    assert histories_of_cache(redis_url, ["u1"], catalog) == [[5, 6, 2]]
+    materialize(older, settings, redis_url, replace=True)
+    assert histories_of_cache(redis_url, ["u1"], catalog) == [[5, 6]]
+
+
 def test_items_without_a_number_stay_out_and_are_counted(redis_url, write, ids, exported, sealed):
     log = write(("u1", "never-trained", 1), ("u1", ids[4], 2), ("u8", "never-trained", 3))
-    filled = materialize(log, exported.settings, redis_url)
+    filled = materialize(log, exported.settings, redis_url, replace=True)
     assert (filled.users, filled.interactions, filled.without_number) == (1, 1, 2)
     assert histories_of_cache(redis_url, ["u1", "u8"], sealed["popularity"].catalog) == [[4], []]
+
+
+class CutShort(Exception):
+    pass
+
+
+def test_cut_short_it_goes_on_where_it_was(redis_url, write, ids, exported, monkeypatch):
+    users = [f"u{n}" for n in range(300)]
+    log = write(*((user, ids[n % 10], n) for n, user in enumerate(users)))
+    with connect(redis_url) as redis:
+        redis.flushall()
+        told = []
+
+        def cut_after_half(task, done, total, note=""):
+            told.append(done)
+            if done == total:
+                raise CutShort
+
+        with pytest.raises(CutShort):
+            materialize(log, exported.settings, redis_url, cut_after_half)
+        assert not redis.exists(MARKER_KEY)
+        redis.delete(key_of("u1"))  # to see that it is not written again
+        assert materialize(log, exported.settings, redis_url).users == 300
+        assert redis.exists(*map(key_of, users)) == 299
+        assert redis.exists(MARKER_KEY)
+        assert materialize(log, exported.settings, redis_url).users == 300  # a new call writes everything
+        assert redis.exists(*map(key_of, users)) == 300
+
+
+def test_the_forecast_is_what_redis_says(redis_url, write, ids, exported):
+    with connect(redis_url) as redis:
+        redis.flushall()
+        before = redis.info("memory")["used_memory"]
+        log = write(*((f"user-{n}", ids[at % 10], 10 * at) for n in range(2000) for at in range(20)))
+        found = materialize(log, exported.settings, redis_url).memory
+        grown = redis.info("memory")["used_memory"] - before
+    assert found.bytes_per_user == pytest.approx(grown / 2000, rel=0.15)
 
 
 def test_before_any_export_there_is_nothing_to_write(redis_url, write, elsewhere):
@@ -92,3 +140,4 @@ def test_traffic_names_who_did_most_first(write, ids, sealed, tmp_path):
         {"user_id": "a", "history": [ids[0]]},
     ]
     assert traffic["items"] == list(ids)
+    assert traffic["visits"] == [[0, 1], [1, 0], [2, 0], [3, 0]]  # seconds, place in the users

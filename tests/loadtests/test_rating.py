@@ -1,5 +1,6 @@
 """`flyweight loadtest --capacity` and `--compare`: real services, and runs whose verdicts are planted."""
 
+import itertools
 import json
 import urllib.error
 import urllib.request
@@ -39,7 +40,9 @@ def asked(monkeypatch) -> list[str]:
         outcome = "met" if met else "missed"
         return Verdict(outcome, [], judged, figures, counts, Health(finished=True), setup, service=service)
 
+    seconds = itertools.count()
     monkeypatch.setattr(trials, "run", run)
+    monkeypatch.setattr(trials, "cpu_seconds", lambda processes: next(seconds) / 2)  # half a second per run
     return urls
 
 

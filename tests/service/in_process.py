@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from contracts.sections import Paths, Service, Settings
 from service.app import Worker, create_app
 from service.fast_lane import FastLane
 from service.feature_cache import FeatureCache, InMemoryFeatureCache
+from service.filling import History
+from service.redis_clients import connect_async
 
 GOOD = b'{"user_id": "u1", "k": 3}'
 JSON = b"Content-Type: application/json"
@@ -38,6 +40,18 @@ class Cache(InMemoryFeatureCache):
         if self.failing:
             raise RuntimeError("a bug")
         return await super().read(user_ids)
+
+
+def as_histories(histories: Mapping[str, Sequence[int]]) -> list[History]:
+    """Item numbers by user, as if one second lay between each and the next."""
+    return [
+        History(user, np.array(n), 1_700_000_000_000 + 1000 * np.arange(len(n))) for user, n in histories.items()
+    ]
+
+
+def no_redis():
+    """A client of a Redis that is not there."""
+    return connect_async("unix:///dev/null/redis.sock", timeout_ms=50)
 
 
 class Open:
@@ -66,7 +80,7 @@ async def served(
     """Without a deadline that a busy machine could miss, unless `limits` has one."""
     paths = Paths(artifacts=root / "artifacts", bundle=root / "bundle")
     limits = {"max_body_bytes": 4096, "body_timeout_ms": 100, "deadline_ms": 3000} | limits
-    worker = Worker(Settings(paths=paths, service=Service(**limits)), features or Cache())
+    worker = Worker(Settings(paths=paths, service=Service(**limits)), features or Cache(), no_redis())
     protocol = partial(FastLane, worker) if lane else "httptools"
     server = uvicorn.Server(
         uvicorn.Config(create_app(worker), http=protocol, server_header=False, log_config=None)

@@ -17,6 +17,7 @@ from service.app import ROUTES, Worker, create_app
 from service.batching import Batcher
 from service.errors import ERRORS
 from service.feature_cache import InMemoryFeatureCache
+from tests.service.in_process import no_redis
 
 JSON = {"content-type": "application/json"}
 
@@ -25,7 +26,7 @@ def make_worker(root: Path, **limits: int) -> Worker:
     paths = Paths(artifacts=root / "artifacts", bundle=root / "bundle")
     limits = {"deadline_ms": 3000} | limits
     settings = Settings(paths=paths, service=Service(max_body_bytes=4096, body_timeout_ms=100, **limits))
-    return Worker(settings, InMemoryFeatureCache({"u1": np.array([10])}))
+    return Worker(settings, InMemoryFeatureCache({"u1": np.array([10])}), no_redis())
 
 
 @pytest.fixture

@@ -20,8 +20,10 @@ from contracts.artifact import Artifact
 from contracts.sections import Paths, Settings
 from service.app import Worker, create_app
 from service.embedded_redis import embedded_redis
-from service.feature_cache import MARKER_KEY, RedisFeatureCache, connect, key_of, write_histories
-from tests.service.in_process import LAST, Open, post, served
+from service.feature_cache import MARKER_KEY, RedisFeatureCache, key_of
+from service.filling import write_histories
+from service.redis_clients import connect
+from tests.service.in_process import LAST, Open, as_histories, no_redis, post, served
 from tests.service.proxy import Proxy, proxy_of
 
 ASKERS = {
@@ -74,7 +76,7 @@ class Redis:
     def fill(self) -> None:
         with connect(self.url) as redis:
             redis.flushall()
-            write_histories(redis, {"u1": np.array([10])}.items(), ttl_seconds=600)
+            write_histories(redis, as_histories({"u1": [10]}), longest=100, ttl_seconds=600)
 
     def command(self, *words: str | bytes) -> None:
         with connect(self.url) as redis:
@@ -272,7 +274,9 @@ def test_status_and_metrics_say_that_it_is_degraded(tmp_path: Path, promoted: Ar
 
 def test_worker_starts_and_is_ready_without_redis(tmp_path: Path, promoted: Artifact) -> None:
     paths = Paths(artifacts=tmp_path / "artifacts", bundle=tmp_path / "bundle")
-    worker = Worker(Settings(paths=paths), RedisFeatureCache(f"unix://{tmp_path}/none.sock", timeout_ms=50))
+    worker = Worker(
+        Settings(paths=paths), RedisFeatureCache(f"unix://{tmp_path}/none.sock", timeout_ms=50), no_redis()
+    )
     with TestClient(create_app(worker)) as client:
         assert worker.is_ready
         answer = client.post("/predict", json={"user_id": "u1"}).json()

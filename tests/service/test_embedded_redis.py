@@ -11,7 +11,7 @@ import pytest
 
 from contracts import durable
 from service.embedded_redis import embedded_redis, running
-from service.feature_cache import connect
+from service.redis_clients import connect
 
 HOLD = """
 import sys, time

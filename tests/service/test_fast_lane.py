@@ -15,7 +15,7 @@ from contracts.artifact import Artifact
 from contracts.sections import Settings
 from service.app import Worker, create_app
 from service.fast_lane import FastLane, open_fast_lane
-from tests.service.in_process import GOOD, JSON, LAST, Cache, Open, post, served
+from tests.service.in_process import GOOD, JSON, LAST, Cache, Open, no_redis, post, served
 
 CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD)
 CASES = {
@@ -188,7 +188,7 @@ def test_every_one_of_many_gets_the_answer_to_its_own_question(tmp_path: Path, p
 def test_the_seam_is_where_uvicorn_looks(tmp_path: Path, promoted: Artifact, monkeypatch) -> None:
     """When this fails, uvicorn has changed: look at service/fast_lane.py before the version moves."""
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
-    worker = Worker(Settings(), Cache())
+    worker = Worker(Settings(), Cache(), no_redis())
     open_fast_lane(worker)
     config = uvicorn.Config(create_app(worker))
     config.load()

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from contracts.reasons import Reason
+from contracts.sections import Features
 from service.embedded_redis import embedded_redis
 from service.feature_cache import (
-    MARKER_KEY,
     FeatureCache,
     InMemoryFeatureCache,
     RedisFeatureCache,
-    connect,
     key_of,
-    pack,
-    unpack,
-    write_histories,
+    open_feature_cache,
 )
+from service.filling import write_histories
+from service.redis_clients import connect
+from tests.service.in_process import as_histories
 
 Histories = dict[str, np.ndarray]
 
@@ -34,13 +34,24 @@ def in_redis(histories: Histories | None, url: str) -> FeatureCache:
     with connect(url) as redis:
         redis.flushall()
         if histories is not None:
-            write_histories(redis, histories.items(), ttl_seconds=60)
+            write_histories(redis, as_histories(histories), longest=100, ttl_seconds=60)
     return RedisFeatureCache(url, timeout_ms=2000)
 
 
-@pytest.fixture(params=[in_memory, in_redis])
-def filled_with(request: pytest.FixtureRequest, redis_url: str) -> Callable[[Histories | None], FeatureCache]:
-    return lambda histories: request.param(histories, redis_url)
+def in_cluster(histories: Histories | None, url: str) -> FeatureCache:
+    with connect(url, cluster=True) as redis:
+        redis.flushall()
+        if histories is not None:
+            write_histories(redis, as_histories(histories), longest=100, ttl_seconds=60)
+    return open_feature_cache(url, Features(cluster=True, timeout_ms=2000))
+
+
+@pytest.fixture(params=[in_memory, in_redis, in_cluster])
+def filled_with(
+    request: pytest.FixtureRequest, redis_url: str, cluster_url: str
+) -> Callable[[Histories | None], FeatureCache]:
+    url = cluster_url if request.param is in_cluster else redis_url
+    return lambda histories: request.param(histories, url)
 
 
 def read(cache: FeatureCache, *users: str) -> list:
@@ -83,42 +94,10 @@ def test_filled_cache_has_no_fault(filled_with) -> None:
     assert fault(filled_with({})) is None
 
 
-@pytest.mark.parametrize("highest", [0, 255, 256, 65_536, 2**24, 2**32 - 1])
-def test_packed_numbers_come_back(highest: int) -> None:
-    numbers = np.array([0, highest, highest // 2], dtype=np.uint32)
-    assert unpack(pack(numbers)).tolist() == numbers.tolist()
-
-
-def test_packing_is_little_endian_with_the_newest_last() -> None:
-    assert pack(np.array([1, 0x0203])) == bytes((1, 2, 1, 0, 3, 2))
-
-
-@pytest.mark.parametrize("value", [b"", b"\x01", b"\x02\x01\x05", b"\x01\x05\x05", b"\x01\x02\x05"])
-def test_value_of_another_format_is_refused(value: bytes) -> None:
-    with pytest.raises(ValueError, match="expected format 1"):
-        unpack(value)
-
-
 def test_key_carries_partition_and_id() -> None:
-    assert key_of("123456789") == "fw1:{p38}:u:123456789"  # its crc32 is 0xCBF43926, and 0x26 is 38
+    assert key_of("123456789") == "fw2:{p38}:u:123456789"  # its crc32 is 0xCBF43926, and 0x26 is 38
     partitions = {key_of(f"user {number}").split("}")[0] for number in range(2000)}
-    assert partitions == {f"fw1:{{p{number:02d}" for number in range(64)}
-
-
-def test_histories_expire_and_the_marker_stays(redis_url: str) -> None:
-    in_redis({"a": np.array([1])}, redis_url)
-    with connect(redis_url) as redis:
-        assert 0 < redis.ttl(key_of("a")) <= 60
-        assert redis.ttl(MARKER_KEY) == -1
-
-
-def test_many_histories_are_all_written(redis_url: str) -> None:
-    with connect(redis_url) as redis:
-        redis.flushall()
-        many = ((f"u{number}", np.array([number])) for number in range(2500))
-        assert write_histories(redis, many, ttl_seconds=60) == 2500
-        assert redis.dbsize() == 2501
-        assert unpack(redis.get(key_of("u2499"))).tolist() == [2499]
+    assert partitions == {f"fw2:{{p{number:02d}" for number in range(64)}
 
 
 def test_value_that_cannot_be_read_is_a_fault_and_no_unknown_user(redis_url: str) -> None:
@@ -160,7 +139,7 @@ def test_hung_redis_times_out_and_later_answers_are_right(tmp_path: Path) -> Non
         return [before[0].tolist(), hung[0], after[0].tolist()]
 
     with embedded_redis(tmp_path) as url, connect(url) as redis:
-        write_histories(redis, {"a": np.array([1]), "b": np.array([2])}.items(), ttl_seconds=60)
+        write_histories(redis, as_histories({"a": [1], "b": [2]}), longest=100, ttl_seconds=60)
         pid = redis.info("server")["process_id"]
         assert asyncio.run(asyncio.wait_for(ask_around_a_hang(url, pid), 20)) == [
             [1],

@@ -85,7 +85,7 @@ def ask(rollout: Rollout, pace: Pace, cache: SlowCache, *questions: tuple[dict, 
             (PredictRequest(**{"k": 2} | fields), now + seconds, asker)
             for (fields, seconds), asker in zip(questions, askers, strict=True)
         ]
-        found = await Recommender(rollout, cache, pace).recommend_in_time(batch)
+        found = await Recommender(rollout, cache, pace=pace).recommend_in_time(batch)
         for asker, answer in zip(askers, found, strict=True):
             assert (answer is None) == asker.done()  # nobody is without an answer, nobody has two
         return [(asker.result() if asker.done() else answer) for asker, answer in zip(askers, found, strict=True)]
@@ -160,6 +160,6 @@ def test_client_that_left_holds_up_nobody(rollout: Rollout) -> None:
         gone = asyncio.get_running_loop().create_future()
         gone.cancel()
         batch = [(PredictRequest(user_id="u1"), 0.0, gone)]
-        return await Recommender(rollout, SlowCache(), pace_of(1)).recommend_in_time(batch)
+        return await Recommender(rollout, SlowCache(), pace=pace_of(1)).recommend_in_time(batch)
 
     assert asyncio.run(scenario()) == [None]

@@ -77,6 +77,42 @@ def test_user_without_history_gets_the_popular_list(rollout: Rollout) -> None:
     assert ask(rollout, user_id="nobody") == (["i7", "i6"], Source.POPULAR, Reason.COLD_USER)
 
 
+class Trending:
+    """i2 and an item of another catalog."""
+
+    numbers = np.array([99, 12], dtype=np.uint32)
+
+
+def test_cold_users_get_what_is_trending_and_then_the_popular_list(rollout: Rollout) -> None:
+    asked = [PredictRequest(user_id="nobody", k=3), PredictRequest(history=["never heard of"], k=3)]
+    found = asyncio.run(Recommender(rollout, CACHE, trending=Trending()).recommend(asked))
+    assert [shown(each) for each in found] == [
+        (["i2", "i7", "i6"], Source.TRENDING, Reason.COLD_USER),
+        (["i2", "i7", "i6"], Source.TRENDING, Reason.UNKNOWN_ITEMS),
+    ]
+
+
+def test_a_fault_has_the_popular_list_whatever_is_trending(rollout: Rollout) -> None:
+    recommender = Recommender(rollout, FaultyCache(Reason.FEATURE_CACHE_DOWN), trending=Trending())
+    (found,) = asyncio.run(recommender.recommend([PredictRequest(user_id="known", k=2)]))
+    assert shown(found) == (["i7", "i6"], Source.POPULAR, Reason.FEATURE_CACHE_DOWN)
+
+
+def test_what_is_trending_follows_its_changes(rollout: Rollout) -> None:
+    trending = Trending()
+    recommender = Recommender(rollout, CACHE, trending=trending)
+
+    def first() -> tuple[str, Source]:
+        (found,) = asyncio.run(recommender.recommend([PredictRequest(user_id="nobody", k=1)]))
+        return found.items[0].item_id, found.source
+
+    assert first() == ("i2", Source.TRENDING)
+    trending.numbers = np.array([13], dtype=np.uint32)
+    assert first() == ("i3", Source.TRENDING)
+    trending.numbers = np.array([99], dtype=np.uint32)  # not in this catalog
+    assert first() == ("i7", Source.POPULAR)
+
+
 def test_anonymous_history_gets_the_model(rollout: Rollout) -> None:
     assert ask(rollout, history=["i4"]) == (["i5", "i6"], Source.MODEL, Reason.OK)
 

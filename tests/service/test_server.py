@@ -20,7 +20,8 @@ import pytest
 
 from contracts.pointer import move_pointer
 from service.embedded_redis import running
-from service.feature_cache import connect, write_histories
+from service.filling import History, write_histories
+from service.redis_clients import connect
 
 ROOT = Path(__file__).parent.parent.parent
 SERVE = """
@@ -122,7 +123,7 @@ def server(tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     move_pointer(root / "artifacts", artifact.path)
     server = launch(OURS, root)
     with connect(running(root / "state")) as redis:
-        write_histories(redis, {"u1": np.array([10])}.items(), ttl_seconds=600)
+        write_histories(redis, [History("u1", np.array([10]), np.array([0]))], longest=100, ttl_seconds=600)
     yield server
     if server.process.poll() is None:
         stop(server, signal.SIGKILL)
@@ -134,6 +135,38 @@ def test_known_user_is_answered_from_the_embedded_redis(server: Server) -> None:
     assert [item["item_id"] for item in answer["items"]] == ["i1", "i2"]
     assert (answer["source"], answer["reason"], answer["degraded"]) == ("model", "ok", False)
     assert server.call("/status")[1]["features"] == {"state": "up", "breaker": "closed"}
+
+
+def event(event_id: str, item: str, user: str = "u2", **more: object) -> dict:
+    moment = int(time.time() * 1000)
+    return {"event_id": event_id, "type": "click", "user_id": user, "item_id": item, "timestamp": moment} | more
+
+
+def test_an_event_is_a_part_of_the_very_next_answer(server: Server) -> None:
+    assert server.call("/predict", {"user_id": "u2", "k": 2})[1]["reason"] == "cold_user"
+    for n, item in enumerate(["i0", "i3", "i5"]):
+        status, told = server.call("/events", {"events": [event(f"next-{n}", item)]})
+        assert (status, told["accepted"], told["duplicates"], told["rejected"]) == (202, 1, 0, [])
+        answer = server.call("/predict", {"user_id": "u2", "k": 1})[1]
+        assert answer["reason"] == "ok"
+        assert answer["items"][0]["item_id"] == f"i{int(item[1]) + 1}"  # what follows the newest scores best
+
+
+def test_events_that_came_before_or_are_wrong_are_told_apart(server: Server) -> None:
+    good, wrong = event("apart", "i1", "u3"), event("wrong", "i1", "u3", type="glance")
+    status, told = server.call("/events", {"events": [good, good, wrong]})
+    assert (status, told["accepted"], told["duplicates"]) == (202, 1, 1)
+    assert [(one["index"], one["code"]) for one in told["rejected"]] == [(2, "unknown_type")]
+    status, told = server.call("/events", {"events": [wrong]})
+    assert status == 400
+    assert told["error"]["code"] == "no_valid_event"
+    assert (told["accepted"], told["rejected"][0]["index"]) == (0, 0)
+
+
+def test_an_impression_and_an_unknown_item_leave_the_history_as_it_is(server: Server) -> None:
+    seen = [event("imp", "i1", "u4", type="impression"), event("unk", "never heard of", "u4")]
+    assert server.call("/events", {"events": seen})[0] == 202
+    assert server.call("/predict", {"user_id": "u4", "k": 1})[1]["reason"] == "cold_user"
 
 
 def test_errors_have_our_shape_behind_bentoml_too(server: Server) -> None:
@@ -278,7 +311,7 @@ def test_redis_that_is_named_is_used_and_none_is_started(tiny, tmp_path: Path, r
     move_pointer(tmp_path / "artifacts", artifact.path)
     with connect(redis_url) as redis:
         redis.flushall()
-        write_histories(redis, {"u1": np.array([10])}.items(), ttl_seconds=600)
+        write_histories(redis, [History("u1", np.array([10]), np.array([0]))], longest=100, ttl_seconds=600)
     server = launch(OURS, tmp_path, REDIS_URL=redis_url, FLYWEIGHT_SERVICE_SHORTCUT="false")
     assert server.call("/predict", {"user_id": "u1"})[1]["reason"] == "ok"
     assert server.call("/status")[1]["shortcut"] is False  # the public way answers the same
