@@ -14,6 +14,9 @@ from service.pace import Pace
 
 _LOG = logging.getLogger(__name__)
 
+_TURNS = 4
+"""Of the event loop, between the socket and the batcher: one in the lane, so many over BentoML's middlewares."""
+
 Question = TypeVar("Question")
 Reply = TypeVar("Reply")
 Given = TypeVar("Given", contravariant=True)
@@ -130,7 +133,7 @@ class Batcher(Generic[Question, Reply]):
                 await self._answer(batch)
                 self._under_way = 0
                 if self._waiting:
-                    await asyncio.sleep(0)  # let in who came meanwhile: else they wait where nobody counts them
+                    await let_others_run()  # also in: who came meanwhile waits where nobody counts them
                 self._pace.note_batch(len(batch), perf_counter() - started)
 
     async def _answer(self, batch: list[tuple[Question, Asker[Reply]]]) -> None:
@@ -148,6 +151,12 @@ class Batcher(Generic[Question, Reply]):
             _LOG.exception("a batch of %d requests failed", len(batch))
             for _, asker in batch:
                 _fail(asker, InternalError())
+
+
+async def let_others_run() -> None:
+    """Let replies leave and requests come in before the model takes the event loop for itself."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 def _fail(asker: Asker, error: Exception) -> None:

@@ -43,8 +43,10 @@ class Breaker:
         if self._fault is not None:
             return [self._fault] * len(user_ids)
         readings = await self._features.read(user_ids)
-        if readings:
+        if readings and isinstance(readings[0], Reason):
             self._judge(_common_fault(readings))
+        else:
+            self._time_outs = 0
         return readings
 
     async def fault(self) -> Reason | None:
@@ -100,6 +102,4 @@ class Breaker:
 def _common_fault(readings: list[Reading]) -> Reason | None:
     """What hides all of them; a fault of one user's history is none of the cache's."""
     first = readings[0]
-    if not isinstance(first, Reason):
-        return None
     return first if all(reading is first for reading in readings) else None

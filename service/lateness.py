@@ -4,14 +4,13 @@ A batch is answered at its end. Whoever is due before that is given the popular 
 a better one too late.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import TypeVar
 
 from msgspec import UNSET
 
-from service.batching import Asker
+from service.batching import Asker, let_others_run
 from service.pace import Pace
 from service.prediction import PredictRequest
 
@@ -19,9 +18,6 @@ Reply = TypeVar("Reply")
 
 Question = tuple[PredictRequest, float, Asker | None]
 """A request, when its answer is due (of `time.perf_counter`), and who gets it."""
-
-_TURNS = 4
-"""Of the event loop, until an answer has gone from its asker to the socket, over BentoML's middlewares too."""
 
 
 class Lateness:
@@ -53,8 +49,7 @@ class Lateness:
             self._pace.note_late(1)
             if not asker.done():
                 asker.set_result(answer)
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
+        await let_others_run()
 
 
 def without(places: set[int], each: Sequence) -> list:

@@ -34,7 +34,7 @@ class Pace:
         self._deadline_seconds = deadline_seconds
         self._largest_batch = largest_batch
         self._batches: deque[tuple[int, float, float]] = deque()  # requests, work, reading
-        self._sums = (0, 0.0, 0.0)  # of those
+        self._requests, self._work, self._readings = 0, 0.0, 0.0  # sums of those
         self._noted = 0
         self._last_odd = 0
         self._measured = -math.inf
@@ -55,38 +55,41 @@ class Pace:
 
     def note_batch(self, requests: int, seconds: float) -> None:
         """A batch is over, replies sent, which took so long altogether."""
-        reading, late = self._reading, self._late
+        reading, requests = self._reading, requests - self._late
         self._reading, self._late = 0.0, 0
-        if requests <= late:
+        if requests <= 0:
             return
-        self._take(requests - late, max(seconds - reading, 1e-6), reading)
-
-    def _take(self, requests: int, work: float, reading: float) -> None:
-        usual = self.seconds_per_request * requests
-        odd = 0 if not self._batches else (work > usual * _ODD) - (work < usual / _ODD)
-        before, self._last_odd = self._last_odd, odd
-        if odd and odd != before:
-            return
-        if odd:
+        work, usual = max(seconds - reading, 1e-6), self.seconds_per_request * requests
+        if usual and not usual / _ODD < work < usual * _ODD:
+            before, self._last_odd = self._last_odd, 1 if work > usual else -1
+            if self._last_odd != before:
+                return
             self._batches.clear()
-            self._sums = (0, 0.0, 0.0)
-        self._noted += 1
+            self._requests, self._work, self._readings = 0, 0.0, 0.0
+        self._last_odd = 0
         self._measured = perf_counter()
-        self._settle(requests, work, reading)
-
-    def _settle(self, requests: int, work: float, reading: float) -> None:
-        self._batches.append((requests, work, reading))
-        first = self._batches.popleft() if len(self._batches) > _BATCHES else (0, 0.0, 0.0)
-        sums = self._sums
-        self._sums = requests, work, reading = (
-            sums[0] + requests - first[0], sums[1] + work - first[1], sums[2] + reading - first[2]
-        )  # fmt: skip
-        self.seconds_per_request = work / requests
-        self.reading_seconds = reading / len(self._batches)
+        self._add(requests, work, reading)
         if self._noted < _ENOUGH:
-            return
-        longest = self._deadline_seconds * _BATCH_SHARE
-        self.max_batch = math.ceil(min(self._largest_batch, longest / self.seconds_per_request))
+            self._noted += 1
+        if self._noted == _ENOUGH:
+            self._set_limits()
+
+    def _add(self, requests: int, work: float, reading: float) -> None:
+        self._batches.append((requests, work, reading))
+        self._requests += requests
+        self._work += work
+        self._readings += reading
+        if len(self._batches) > _BATCHES:
+            requests, work, reading = self._batches.popleft()
+            self._requests -= requests
+            self._work -= work
+            self._readings -= reading
+        self.seconds_per_request = self._work / self._requests
+        self.reading_seconds = self._readings / len(self._batches)
+
+    def _set_limits(self) -> None:
+        in_time = self._deadline_seconds * _BATCH_SHARE / self.seconds_per_request
+        self.max_batch = math.ceil(in_time) if in_time < self._largest_batch else self._largest_batch
         each = self.seconds_per_request + self.reading_seconds / self.max_batch
         self.max_asked = max(_LEAST_ASKED, self._deadline_seconds * _ASKED_SHARE / each)
 

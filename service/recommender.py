@@ -68,11 +68,11 @@ class Recommender:
         return spread(await self._recommend(rest) if rest else [], len(questions), late)
 
     def bridge(self, request: PredictRequest) -> Recommendation:
-        """What can be said at once: the popular list, without features and without the model."""
+        """What can be said at once, without features and without the model."""
         serving = self._rollout.current
         known = Reason.DEADLINE if request.history is UNSET else request.history
         history, reason = _look_up(serving, known)
-        return _bridge(serving, _query(serving, request, history), reason)
+        return self._bridge(serving, _query(serving, request, history), reason)
 
     async def _recommend(self, questions: list[Question]) -> list[Recommendation | None]:
         started = perf_counter()
@@ -84,8 +84,9 @@ class Recommender:
         looked_up = [_look_up(serving, reading) for reading in readings]
         queries = [_query(serving, r, history) for r, (history, _) in zip(requests, looked_up, strict=True)]
         reasons = [reason for _, reason in looked_up]
-        if late := {place for place in late if _suits_model(serving, reasons[place])}:
-            ahead = [(questions[place][2], _bridge(serving, queries[place], reasons[place])) for place in late]
+        if late:
+            late = {place for place in late if _suits_model(serving, reasons[place])}
+            ahead = [(questions[p][2], self._bridge(serving, queries[p], reasons[p])) for p in late]
             await self._lateness.send_ahead(ahead)
             queries, reasons = without(late, queries), without(late, reasons)
         started = telemetry.count_stage("encode", started)
@@ -121,6 +122,15 @@ class Recommender:
                 answers[source] = iter(rank(known, _chosen(queries, [s is source for s in sources])))
         return [(next(answers[source]), source, reason) for source, reason in zip(sources, reasons, strict=True)]
 
+    def _bridge(self, serving: Serving, query: Query, reason: Reason) -> Recommendation:
+        """The deadline is the reason where the model would have been asked; others get what they always get."""
+        if _suits_model(serving, reason):
+            reason = Reason.DEADLINE
+        trending = self._trending.of(serving)
+        source = _source(False, reason, trending)
+        (ranking,) = rank(trending if source is Source.TRENDING else serving.popular, [query])
+        return _name_items(serving, ranking, source, reason)
+
     def _complain(self, serving: Serving) -> None:
         """Log once per artifact: under load the log would else fill the disk."""
         if serving is not self._failed:
@@ -148,14 +158,6 @@ def _query(serving: Serving, request: PredictRequest, history: Sequence[int] | n
         DEFAULT_K if request.k is UNSET else request.k,
         () if request.exclude is UNSET else serving.catalog.indices_of_ids(request.exclude),
         serving.repeat_policy if request.seen is UNSET else request.seen,
-    )
-
-
-def _bridge(serving: Serving, query: Query, reason: Reason) -> Recommendation:
-    """The popular list for who has no time; the deadline is the reason where the model would have been asked."""
-    (ranking,) = rank(serving.popular, [query])
-    return _name_items(
-        serving, ranking, Source.POPULAR, Reason.DEADLINE if _suits_model(serving, reason) else reason
     )
 
 

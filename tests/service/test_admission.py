@@ -139,7 +139,7 @@ def test_over_capacity_as_many_are_answered_as_can_be_and_in_time(clock: Clock, 
 
 def test_without_admission_by_time_nobody_would_be_answered_in_time(clock: Clock, monkeypatch) -> None:
     """What the tests above would find if nothing was done: this is what it is done for."""
-    monkeypatch.setattr(Pace, "_settle", lambda *measured: None)
+    monkeypatch.setattr(Pace, "note_batch", lambda *measured: None)
     outcome = play(clock, arrivals(3 * CAPACITY))
     assert outcome.good < 0.05 * CAPACITY
 

@@ -132,6 +132,15 @@ def test_who_would_not_be_asked_of_the_model_is_what_they_are(rollout: Rollout) 
     assert kinds(found) == [(Source.POPULAR, Reason.COLD_USER), (Source.POPULAR, Reason.UNKNOWN_ITEMS)]
 
 
+def test_cold_user_in_a_hurry_gets_what_is_trending(rollout: Rollout) -> None:
+    class Trending:
+        numbers = np.array([12])
+
+    found = Recommender(rollout, SlowCache(), trending=Trending()).bridge(PredictRequest(history=[], k=2))
+    assert (found.source, found.reason) == (Source.TRENDING, Reason.COLD_USER)
+    assert [item.item_id for item in found.items] == ["i2", "i7"]
+
+
 def test_features_that_took_long_leave_no_time_for_the_model(rollout: Rollout) -> None:
     asked = ({"user_id": "u1"}, 0.4), ({"user_id": "u1"}, 60), ({"user_id": "?"}, 0.4)
     found = ask(rollout, pace_of(0.05), SlowCache(0.3), *asked)
