@@ -35,6 +35,12 @@ class Paths(_Section):
     reports: Path = Path("reports")
     bundle: Path = Path("bundle")
     state: Path = Path(".flyweight")
+    events: Path = Path("events")
+    served: Path = Path("served")
+
+    def __post_init__(self) -> None:
+        if self.events == self.served:
+            raise ValueError(f"served: found the folder of events, {str(self.events)!r}, expected another one")
 
 
 class Log(_Section):
@@ -198,6 +204,7 @@ class Service(_Section):
     shortcut: bool = True
     max_batch: Positive = 64
     max_in_flight: Positive = 1024
+    deadline_ms: Annotated[int, Meta(ge=1, le=3000)] = 100
     max_body_bytes: Positive = 1_048_576
     body_timeout_ms: Positive = 5000
     pointer_check_ms: Positive = 1000

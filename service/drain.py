@@ -95,6 +95,8 @@ def _is_idle(connection: Any) -> bool:
     """uvicorn's timer for idle connections runs from an answer to the first byte of the next request."""
     if connection.timeout_keep_alive_task is None or connection.transport.is_closing():
         return False
+    if getattr(connection, "awaits_rest", False):  # our protocol's timer also runs while a head is received
+        return False
     look = select.poll()
     look.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
     return not look.poll(0)

@@ -22,6 +22,7 @@ from service.errors import (
 )
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_TYPE = 100  # that is said back
 _MAX_LENGTH_DIGITS = 15  # more are absurd, and more than 4300 no int
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -43,9 +44,10 @@ class ClientGone(Exception):
 class Exchange:
     """What a route sees of a request."""
 
-    __slots__ = ("_receive", "headers", "request_id", "scope")
+    __slots__ = ("_receive", "headers", "request_id", "scope", "started")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.started = perf_counter()
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers.get(b"x-request-id"))
@@ -94,7 +96,6 @@ class Endpoint:
         self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = perf_counter()
         exchange = Exchange(scope, receive)
         try:
             if self._gate is not None:
@@ -109,7 +110,7 @@ class Endpoint:
             _LOG.exception("request %s to %s failed", exchange.request_id, self._route)
             status, reply = InternalError.status, error_reply(InternalError(), exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
-        telemetry.count_request(self._route, self._variant(), status, started)
+        telemetry.count_request(self._route, self._variant(), status, exchange.started)
 
 
 def error_reply(error: HttpError, request_id: str) -> Reply:
@@ -135,7 +136,7 @@ def request_id_of(given: bytes | None) -> str:
 def _check_media_type(announced: bytes) -> None:
     media_type = announced.partition(b";")[0].strip().lower()
     if media_type != JSON:
-        found = media_type.decode("latin-1") or "none"
+        found = media_type[:_LONGEST_TYPE].decode("latin-1") or "none"
         raise UnsupportedMediaType(f"Content-Type is {found}; expected application/json")
 
 

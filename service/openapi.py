@@ -12,6 +12,7 @@ from service.errors import (
     EventsUnavailable,
     Expired,
     Forbidden,
+    HeadTooLarge,
     HttpError,
     InternalError,
     InvalidRequest,
@@ -21,7 +22,7 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.event_intake import EARLIEST_MS, MAX_EVENTS, MAX_POSITION, REJECTIONS
-from service.prediction import DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
+from service.prediction import DEADLINE, DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
 
 API_VERSION = "0.1.0"
 
@@ -49,8 +50,8 @@ _WITH_KEY: list[dict] = [{}, {"key": []}]
 """Where no keys are set, everyone may ask."""
 
 _PREDICT_ERRORS = (
-    InvalidRequest, Unauthorized, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError,
-    Stopping, Expired,
+    InvalidRequest, Unauthorized, BodyTimeout, BodyTooLarge, UnsupportedMediaType, HeadTooLarge, Overloaded,
+    InternalError, Stopping, Expired,
 )  # fmt: skip
 _EVENTS_EXAMPLE = {
     "events": [
@@ -61,9 +62,14 @@ _EVENTS_EXAMPLE = {
     ]
 }  # fmt: skip
 _EVENTS_ERRORS = (
-    InvalidRequest, Unauthorized, Forbidden, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded,
-    InternalError, EventsUnavailable, Expired,
+    InvalidRequest, Unauthorized, Forbidden, BodyTimeout, BodyTooLarge, UnsupportedMediaType, HeadTooLarge,
+    Overloaded, InternalError, EventsUnavailable, Expired,
 )  # fmt: skip
+_FORGET_ERRORS = (
+    InvalidRequest, Unauthorized, Forbidden, BodyTimeout, HeadTooLarge, InternalError, EventsUnavailable, Expired,
+)  # fmt: skip
+_ANYWHERE = (InvalidRequest, BodyTimeout, HeadTooLarge)
+"""What is said before the route is known."""
 
 
 @cache
@@ -81,6 +87,7 @@ def openapi_document() -> dict:
         "paths": {
             "/predict": {"post": _predict()},
             "/events": {"post": _events()},
+            "/users/{user_id}": {"delete": _forget()},
             **{path: {"get": _get(path)} for path in _PAGES},
         },
         "components": {"schemas": _schemas(), "headers": _headers(), "securitySchemes": {"key": _KEY}},
@@ -92,7 +99,7 @@ def _predict() -> dict:
         "operationId": "predict",
         "security": _WITH_KEY,
         "summary": "The best items for a user or an anonymous history",
-        "parameters": [_REQUEST_ID],
+        "parameters": [_REQUEST_ID, _DEADLINE],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": _ref("PredictRequest"), "examples": _EXAMPLES}},
@@ -132,6 +139,25 @@ def _events() -> dict:
     }
 
 
+def _forget() -> dict:
+    return {
+        "operationId": "forget",
+        "summary": "Forget a user: the history at once, events and the log with the next `flyweight ingest`",
+        "parameters": [
+            {"name": "user_id", "in": "path", "required": True, "schema": _ref("Id")},
+            _REQUEST_ID,
+        ],
+        "responses": {
+            "202": {
+                "description": "The history is gone, and the stream says that nothing older may stay.",
+                "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+                "content": {"application/json": {"schema": _ref("Forgetting")}},
+            },
+            **{str(error.status): _error_response(error) for error in _FORGET_ERRORS},
+        },
+    }
+
+
 _PAGES = {
     "/status": ("status", "Artifact, features and versions of the worker that answers", "application/json"),
     "/metrics": ("metrics", "Metrics of all workers for Prometheus", "text/plain"),
@@ -149,6 +175,7 @@ def _get(path: str) -> dict:
     if name == "status":
         schema = _ref("Status")
     responses = {"200": {"description": summary, "content": {media_type: {"schema": schema}}}}
+    responses |= {str(error.status): _error_response(error) for error in _ANYWHERE}
     if name in ("readyz",):
         responses["503"] = {"description": "Not ready: the model is not loaded, or the service is stopping."}
     described = {"operationId": name, "summary": summary, "responses": responses}
@@ -161,7 +188,7 @@ def _get(path: str) -> dict:
 
 def _error_response(error: type[HttpError]) -> dict:
     response = {
-        "description": (error.__doc__ or error.code).strip(),
+        "description": (error.__doc__ or error.code).partition("\n")[0],
         "content": {"application/json": {"schema": _ref("Error")}},
     }
     if any(name == b"retry-after" for name, _ in error.headers):
@@ -178,6 +205,13 @@ _REQUEST_ID = {
     "in": "header",
     "description": "Comes back in the answer. Anything but 1 to 128 printable ASCII characters is replaced.",
     "schema": {"type": "string"},
+}
+
+_DEADLINE = {
+    "name": DEADLINE,
+    "in": "header",
+    "description": "Milliseconds that the client will wait, where that is less than the service's own deadline.",
+    "schema": {"type": "integer", "minimum": 1},
 }
 
 
@@ -198,6 +232,7 @@ def _schemas() -> dict:
         "Answer": _answer_schema(),
         "EventsRequest": _events_schema(),
         "Recorded": _recorded_schema(),
+        "Forgetting": _object(request_id={"type": "string"}, had_history={"type": "boolean"}),
         "Status": _status_schema(),
         "Error": _error_schema(),
     }
@@ -265,9 +300,12 @@ def _status_schema() -> dict:
     states = ["up"] + [r.removeprefix("feature_cache_") for r in Reason if r.startswith("feature_cache_")]
     return _object(
         artifact={"type": "object"},
-        features=_object(state={"type": "string", "enum": states}),
+        features=_object(
+            state={"type": "string", "enum": states}, breaker={"type": "string", "enum": ["open", "closed"]}
+        ),
         degraded={"type": "boolean"},
         workers={"type": "integer", "minimum": 1},
+        shortcut={"type": "boolean", "description": "Whether /predict takes the shortcut."},
         versions={"type": "object", "additionalProperties": {"type": "string"}},
     )
 

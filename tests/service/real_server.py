@@ -36,9 +36,10 @@ class Server:
     url: str
     root: Path
 
-    def call(self, path: str, body: dict | None = None) -> tuple[int, dict | str]:
+    def call(self, path: str, body: dict | None = None, method: str = "") -> tuple[int, dict | str]:
         """On a connection of its own, so that any worker may answer."""
-        request = urllib.request.Request(self.url + path, method="POST" if body is not None else "GET")
+        method = method or ("POST" if body is not None else "GET")
+        request = urllib.request.Request(self.url + path, method=method)
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("content-type", "application/json")
@@ -70,6 +71,7 @@ def environment(root: Path, port: int) -> dict[str, str]:
         "FLYWEIGHT_PATHS_BUNDLE": str(root / "bundle"),
         "FLYWEIGHT_SERVICE_WORKERS": "2",
         "FLYWEIGHT_SERVICE_POINTER_CHECK_MS": "50",
+        "FLYWEIGHT_SERVICE_DEADLINE_MS": "3000",  # these tests are about answers, also on a machine that halts
         "FLYWEIGHT_SERVICE_DRAIN_SECONDS": "0",
         "BENTOML_HOME": str(root / f"bentoml-{port}"),
     }

@@ -138,6 +138,7 @@ def test_every_known_key_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyP
         ("Authorization: Bearer other", False),
         ("X-Other: 1", False),
     ],
+    ids=["an api key", "an admin key", "another key", "no key"],
 )
 def test_both_ways_refuse_and_admit_alike(
     tmp_path: Path, promoted: Artifact, caplog: pytest.LogCaptureFixture, header: str, is_plain: bool

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from contracts.pointer import move_pointer
@@ -39,7 +40,7 @@ def test_known_user_is_answered_from_the_embedded_redis(server: Server) -> None:
     assert status == 200
     assert [item["item_id"] for item in answer["items"]] == ["i1", "i2"]
     assert (answer["source"], answer["reason"], answer["degraded"]) == ("model", "ok", False)
-    assert server.call("/status")[1]["features"] == {"state": "up"}
+    assert server.call("/status")[1]["features"] == {"state": "up", "breaker": "closed"}
 
 
 def event(event_id: str, item: str, user: str = "u2", **more: object) -> dict:
@@ -74,6 +75,17 @@ def test_an_impression_and_an_unknown_item_leave_the_history_as_it_is(server: Se
     assert server.call("/predict", {"user_id": "u4", "k": 1})[1]["reason"] == "cold_user"
 
 
+def test_a_user_who_is_forgotten_is_cold_again(server: Server) -> None:
+    assert server.call("/events", {"events": [event("forget", "i1", "u/5 ü")]})[0] == 202
+    assert server.call("/predict", {"user_id": "u/5 ü"})[1]["reason"] == "ok"
+    for had_history in (True, False):
+        status, told = server.call("/users/u%2F5%20%C3%BC", method="DELETE")
+        assert (status, told["had_history"]) == (202, had_history)
+    assert server.call("/predict", {"user_id": "u/5 ü"})[1]["reason"] == "cold_user"
+    assert server.call("/users/u1")[0] == 405
+    assert server.call("/users/" + "x" * 257, method="DELETE")[0] == 400
+
+
 def test_errors_have_our_shape_behind_bentoml_too(server: Server) -> None:
     for path, body, expected in [("/nope", None, 404), ("/predict", None, 405), ("/predict", {"k": 1}, 400)]:
         status, answer = server.call(path, body)
@@ -83,6 +95,39 @@ def test_errors_have_our_shape_behind_bentoml_too(server: Server) -> None:
 
 def test_health_routes_answer(server: Server) -> None:
     assert [server.call(path)[0] for path in ("/livez", "/readyz", "/healthz")] == [200, 200, 200]
+
+
+def test_health_routes_never_ask_redis(server: Server) -> None:
+    def asked() -> int:
+        with connect(running(server.root / "state")) as redis:
+            return redis.info("commandstats")["cmdstat_mget"]["calls"]
+
+    assert server.call("/predict", {"user_id": "u1"})[0] == 200
+    before = asked()
+    for path in ("/livez", "/readyz", "/healthz"):
+        assert [server.call(path)[0] for _ in range(8)] == [200] * 8
+    assert asked() == before
+
+
+def test_hung_redis_is_noticed_by_every_worker_and_so_is_its_return(server: Server) -> None:
+    def answers() -> set[tuple]:
+        found = [server.call("/predict", {"user_id": "u1", "k": 2}) for _ in range(8)]
+        return {(status, answer["source"], answer["reason"]) for status, answer in found}
+
+    def open_breakers() -> float:
+        text = server.call("/metrics")[1]
+        return float(re.search(r"^flyweight_feature_cache_open (\S+)", text, re.MULTILINE)[1])
+
+    with connect(running(server.root / "state")) as redis:
+        hung = psutil.Process(redis.info("server")["process_id"])
+    hung.suspend()
+    try:
+        await_that(lambda: answers() == {(200, "popular", "feature_cache_timeout")} and open_breakers() == 2)
+        assert [server.call(path)[0] for path in ("/livez", "/readyz", "/healthz")] == [200] * 3
+        assert server.call("/status")[1]["degraded"] is True
+    finally:
+        hung.resume()
+    await_that(lambda: answers() == {(200, "model", "ok")} and open_breakers() == 0)
 
 
 ROUTES_OF_BENTOML = """
