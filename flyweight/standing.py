@@ -35,6 +35,7 @@ def standing(artifact: Artifact, settings: Settings, redis_url: str, scratch: Pa
         "FLYWEIGHT_PATHS_STATE": str(scratch / "state"),
         "FLYWEIGHT_SERVICE_PORT": str(port),
         "FLYWEIGHT_SERVICE_HOST": "127.0.0.1",
+        "FLYWEIGHT_SERVICE_DRAIN_SECONDS": "0",  # nobody else asks it
         "FLYWEIGHT_FEATURES_REDIS_URL": redis_url,
         "BENTOML_HOME": str(scratch / "bentoml"),
     }

@@ -115,6 +115,24 @@ def test_request_that_is_under_way_at_the_end_is_answered(tmp_path: Path, promot
     scenario(tmp_path, run, lane=lane, seconds=0)
 
 
+@pytest.mark.parametrize("cut", [1, 30, 80], ids=["line", "headers", "more headers"])
+def test_head_that_is_under_way_at_the_end_is_answered(tmp_path: Path, promoted: Artifact, cut: int) -> None:
+    async def run(service: Open) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(post(GOOD))
+        await answer(reader)
+        writer.write(post(GOOD)[:cut])
+        while not any(each.awaits_rest for each in service.server.server_state.connections):
+            await asyncio.sleep(0.001)
+        await begin(service)
+        await asyncio.sleep(0.1)  # by now idle connections are closed
+        writer.write(post(GOOD)[cut:])
+        assert (await answer(reader)).startswith(b"http/1.1 200")
+        writer.close()
+
+    scenario(tmp_path, run, lane=True, seconds=0)
+
+
 def test_connection_that_stays_silent_holds_up_nobody(tmp_path: Path, promoted: Artifact) -> None:
     async def run(service: Open) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", service.port)

@@ -2,13 +2,17 @@
 
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
+from contracts.artifact import Probe
 from contracts.pointer import move_pointer
 from tests.service.keep_alive import asking
 from tests.service.promoted import record_promotions
-from tests.service.real_server import OURS, Server, await_that, launch, stop
+from tests.service.real_server import OURS, PLAIN, ROOT, Server, await_that, environment, free_port, launch, stop
 
 IN_TIME_SECONDS = 2.0
 
@@ -52,3 +56,20 @@ def test_broken_promotion_at_boot_is_answered_by_what_served_before(tiny, tmp_pa
     move_pointer(artifacts, third.path)
     await_that(lambda: server.call("/predict", {"history": ["i0"]})[1]["model"]["version"] == third.version, 20)
     assert stop(server, signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize(("command", "breakage"), [(OURS, "wrong probe"), (OURS, "no graph"), (PLAIN, "no graph")])
+def test_broken_promotion_with_nothing_before_it_exits_2_and_says_why(
+    tiny, tmp_path: Path, command: list[str], breakage: str
+) -> None:
+    wrong = [Probe([0], [7], [9.0])] if breakage == "wrong probe" else []
+    broken = tiny.seal(tmp_path / "artifacts", make_probes=lambda model: wrong)
+    record_promotions(tmp_path / "artifacts", broken)
+    if breakage == "no graph":
+        broken.model_path.unlink()
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment(tmp_path, free_port()), capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert str(broken.path) in ended.stderr
+    assert "Traceback" not in ended.stderr
