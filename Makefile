@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint audit bench growth soak loadtest memory quality protocols clean
+.PHONY: help setup demo serve test lint audit bench growth overload soak loadtest memory quality protocols clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI an
 
 growth: $(INSTALLED)  ## requests a second against catalog, history, connections, workers, as pictures (needs wrk; 25 min)
 	@$(VENV)/bin/python -m loadtests.peers.growth
+
+overload: $(INSTALLED)  ## goodput and latency at one to five times the capacity (8 min)
+	@$(VENV)/bin/python -m loadtests.peers.overload
 
 soak: $(INSTALLED)  ## ten minutes of load: memory flat, no answer lost, none late? (needs wrk)
 	@$(VENV)/bin/python -m loadtests.peers.soak

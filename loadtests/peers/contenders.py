@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import psutil
@@ -30,6 +31,7 @@ CEILING = "onnxruntime"
 CONTENDERS = (*SERVERS, CEILING)
 
 SHORTCUT = ("service", "shortcut")
+NONE: Mapping[str, str] = MappingProxyType({})
 _READY_SECONDS, _END_SECONDS = 90, 40
 _CONNECTIONS_AT_ONCE = 16
 
@@ -57,11 +59,13 @@ def can_run(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def running(name: str, world: World, folder: Path, *, workers: int = WORKERS) -> Iterator[Running]:
+def running(
+    name: str, world: World, folder: Path, *, workers: int = WORKERS, variables: Mapping[str, str] = NONE
+) -> Iterator[Running]:
     """Start a contender in the empty `folder`, yield it once every worker answers, and end all of it.
 
-    Only this service heeds `workers`; peers always run `WORKERS`. Raises `Fault` with the end of its log when it
-    does not come up within 90 s.
+    Only this service heeds `workers`, and settings in `variables`; peers always run `WORKERS`. Raises `Fault` with
+    the end of its log when it does not come up within 90 s.
     """
     port = _free_port()
     log = folder / "server.log"
@@ -69,7 +73,7 @@ def running(name: str, world: World, folder: Path, *, workers: int = WORKERS) ->
         process = subprocess.Popen(
             _command(name, world, port),
             cwd=ROOT,
-            env=_environment(name, world, port, folder, workers),
+            env=_environment(name, world, port, folder, workers) | variables,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

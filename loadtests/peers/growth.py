@@ -29,6 +29,8 @@ from loadtests.peers.world import World, fill
 from service.embedded_redis import embedded_redis
 
 _SERVICE = "flyweight-shortcut"
+_PATIENT = {"FLYWEIGHT_SERVICE_DEADLINE_MS": "3000"}
+"""Throughput is asked for here, of models that are slow on purpose; overload is another question."""
 _LOG_X = ("items", "history", "connections")
 _LOG_Y = ("items",)
 
@@ -102,7 +104,7 @@ def _measure_stand(
     cases = [Case(stand, count) for count in connections]
     try:
         fill(world)
-        with running(_SERVICE, world, folder, workers=stand.workers) as service:
+        with running(_SERVICE, world, folder, workers=stand.workers, variables=_PATIENT) as service:
             for case in cases:
                 try:
                     one = measuring.measure(
