@@ -29,7 +29,7 @@ def test_goodput_that_falls_or_late_answers_are_named(changed, words):
 
 
 def test_percentiles_are_of_what_was_accepted():
-    counts = Counts(begun=200, answered=200, good=100, failures={"status 429": 100}, sources={"model": 100})
+    counts = Counts(begun=200, answered=200, good=100, failures={"status 429": 100}, reasons={"ok": 100})
     curve = [(0.1, 1.0), (0.25, 2.0), (0.495, 3.0), (0.5, 4.0)]
     verdict = Verdict("missed", [], [], None, counts, Health(), SETUP, curve=curve)
     assert verdict.counts.valid == 100
