@@ -1,5 +1,6 @@
 """Searches that are driven by runs: in turn, long enough, with what they cost the service."""
 
+import itertools
 import os
 import random
 import subprocess
@@ -171,7 +172,9 @@ def test_cpu_time_is_not_known_where_a_process_of_the_service_ended_during_the_r
     short = subprocess.Popen(["sleep", "60"])
     processes = [psutil.Process(short.pid), psutil.Process()]
     assert all_alive(processes)
+    seconds = itertools.count()
     monkeypatch.setattr(trials, "service_processes", lambda url: processes)
+    monkeypatch.setattr(trials, "cpu_seconds", lambda processes: next(seconds) / 2)  # half a second per run
 
     def run(order, settings, out, watch):
         sum(range(3_000_000))  # time that can be measured
