@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from contracts.faults import RunNotValid
 from flyweight import standing
 from flyweight.cli import main
 from loadtests import run as run_module
-from loadtests.processes import family_of
+from loadtests.processes import family_of, kill
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,13 +108,16 @@ time.sleep(60)
 
 
 @pytest.fixture
-def stubborn(tmp_path) -> subprocess.Popen:
+def stubborn(tmp_path) -> Iterator[subprocess.Popen]:
     """A service that does not hear SIGTERM, with a worker in a session of its own."""
     script = tmp_path / "stubborn.py"
     script.write_text(STUBBORN)
     process = subprocess.Popen([sys.executable, str(script), "with a worker"], start_new_session=True)
     assert until(lambda: len(family_of(process.pid)) == 2)
-    return process
+    family = family_of(process.pid)
+    yield process
+    kill(family)
+    process.wait()
 
 
 def test_a_service_that_does_not_end_is_killed_with_its_workers(stubborn, monkeypatch):
