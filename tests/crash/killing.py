@@ -21,7 +21,7 @@ import msgspec
 from contracts import durable
 
 CHANGING = ("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.link", "os.symlink", "os.utime")
-_STORE = b"$3\r\nSET\r\n"
+_STORING = b"$3\r\nSET\r\n", b"$7\r\nEVALSHA\r\n"
 
 
 class Kill(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class Operations:
             self._looking = False
 
     def _send(self, connection: socket.socket, content: bytes) -> None:
-        stores = _STORE in content
+        stores = any(command in content for command in _STORING)
         self.messages += stores
         if stores and self.messages == self._kill.within_message:
             self._sendall(connection, content[: len(content) // 2])
