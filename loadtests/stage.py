@@ -14,6 +14,9 @@ from locust.runners import LocalRunner, WorkerRunner
 from contracts import durable
 from contracts.faults import Fault
 from loadtests import hooks
+from loadtests.event_judging import include_events
+from loadtests.event_options import WITH_EVENTS, check_events
+from loadtests.event_verdict import EventsVerdict, judge_events
 from loadtests.live import Now
 from loadtests.load import add_options, read_load
 from loadtests.session import ANSWER_TIMEOUT_SECONDS, Session
@@ -32,8 +35,9 @@ def prepare(environment, **_) -> None:
     """Read and check everything before the first request."""
     options = environment.parsed_options
     try:
-        read_load(options)
+        load = read_load(options)
         environment.traffic = read_traffic(Path(options.traffic)) if options.traffic else Traffic()
+        check_events(_generator(environment).scenario, load.events, len(environment.traffic.users))
     except Fault as fault:
         logging.error(fault)
         sys.exit(fault.exit_code)
@@ -55,7 +59,7 @@ def begin(environment, **_) -> None:
     objectives = load.slo.objectives(generator.scenario, latency=generator.judges_latency)
     environment.session = Session(load, environment.traffic, environment.host or "", objectives)
     if not isinstance(environment.runner, WorkerRunner):
-        environment.hooks = hooks.start(load.hooks)
+        environment.hooks = hooks.start(generator.hooks(load))
         if environment.parsed_options.live:
             gevent.spawn(_tell_how_it_goes, environment, Path(environment.parsed_options.live))
 
@@ -81,11 +85,20 @@ def conclude(environment, **_) -> None:
         service=environment.session.status,
         generator=environment.session.generator,
     )
+    if _generator(environment).scenario in WITH_EVENTS:
+        verdict = include_events(verdict, _judge_events(environment))
     # After the tables of locust, which is where people look.
     environment.events.quit.add_listener(lambda **_: print(render(verdict), flush=True))
     environment.process_exit_code = verdict.exit_code
     if environment.parsed_options.result:
         durable.write_bytes(Path(environment.parsed_options.result), verdict.to_json())
+
+
+def _judge_events(environment) -> EventsVerdict:
+    slo, scenario = environment.session.load.slo, _generator(environment).scenario
+    return judge_events(
+        _total(environment).events, slo.event_objectives(scenario), slo.freshness_objectives(scenario)
+    )
 
 
 def _tell_how_it_goes(environment, path: Path) -> None:
