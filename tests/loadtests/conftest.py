@@ -14,8 +14,8 @@ import pytest
 ITEMS = [f"item-{i:03d}" for i in range(40)]
 KNOWN = [f"user-{i}" for i in range(30)]
 
-Reply = tuple[int, dict] | None
-"""Status and body; None closes the connection without an answer."""
+Reply = tuple[int, dict] | tuple[int, dict, dict[str, str]] | None
+"""Status and body, and headers where there are any; None closes the connection without an answer."""
 
 
 def good_answer(body: dict, request_id: str) -> dict:
@@ -31,15 +31,26 @@ def good_answer(body: dict, request_id: str) -> dict:
     }
 
 
+def taken(events: list[dict], duplicates: int = 0) -> dict:
+    """The body of a 202."""
+    return {
+        "request_id": "r", "accepted": len(events) - duplicates, "duplicates": duplicates, "rejected": [],
+    }  # fmt: skip
+
+
 @dataclass
 class Stub:
-    """`reply(n, body, request_id)` decides the answer to the n-th request, from 0."""
+    """`reply(n, body, request_id)` decides the answer to the n-th request of /predict, from 0; `take(n, events)`
+    that to the n-th call of /events."""
 
     reply: Callable[[int, dict, str], Reply]
+    take: Callable[[int, list[dict]], Reply] = lambda n, events: (202, taken(events))
     asked: list[dict] = field(default_factory=list)
+    told: list[list[dict]] = field(default_factory=list)
     status: dict = field(default_factory=dict)
     url: str = ""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _calls: Iterator[int] = field(default_factory=itertools.count)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -63,9 +74,18 @@ class Stub:
             if reply is None:
                 return False
             status, answer = reply
+        more: dict[str, str] = {}
+        if head.startswith("POST /events "):
+            events = json.loads(content)["events"]
+            reply = self.take(next(self._calls), events)
+            self.told.append(events)
+            if reply is None:
+                return False
+            status, answer, more = (*reply, {})[:3]
         sent = json.dumps(answer).encode()
-        start = f"HTTP/1.1 {status} X\r\ncontent-length: {len(sent)}\r\nx-request-id: {request_id}\r\n\r\n"
-        writer.write(start.encode() + sent)
+        named = {"content-length": len(sent), "x-request-id": request_id, **more}
+        start = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        writer.write(f"HTTP/1.1 {status} X\r\n{start}\r\n".encode() + sent)
         await writer.drain()
         return True
 
@@ -77,8 +97,8 @@ def start_stub() -> Iterator[Callable[..., Stub]]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
-    def start(reply: Callable[[int, dict, str], Reply]) -> Stub:
-        stub = Stub(reply)
+    def start(reply: Callable[[int, dict, str], Reply], **more: Callable) -> Stub:
+        stub = Stub(reply, **more)
         listening = asyncio.start_server(stub.serve, "127.0.0.1", 0, backlog=4096)
         server = asyncio.run_coroutine_threadsafe(listening, loop).result(timeout=10)
         stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
