@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +21,10 @@ _BEGIN_SECONDS, _GRACE_SECONDS = 30, 60
 
 @dataclass(frozen=True)
 class Pressure:
-    """`rate` requests and `events_rate` calls of /events per second for `seconds`. `retries`: of a request that got
-    no answer; refused events are always sent again."""
+    """`rate` requests and `events_rate` calls of /events per second for `seconds`.
+
+    `retries`: of a request that got no answer; refused events are always sent again.
+    """
 
     rate: float = 500.0
     events_rate: float = 100.0
@@ -109,9 +110,14 @@ def _command(url: str, world: World, pressure: Pressure, folder: Path, answers: 
         "--max-lag-ms": 1000,  # what is late counts in the latencies; a row is judged by these
     }
     scenario = ROOT / "loadtests" / "scenarios" / "events.py"
-    command = [sys.executable, "-m", "locust", "-f", str(scenario), "--headless", "--only-summary", "--retry-events"]
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(scenario),
+        "--headless",
+        "--only-summary",
+        "--retry-events",
+    ]
     return command + [f"{option}={value}" for option, value in options.items()]
-
-
-def seconds_since(began: float) -> float:
-    return time.monotonic() - began

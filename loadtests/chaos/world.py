@@ -42,7 +42,10 @@ class World:
 
 def make_world(folder: Path) -> World:
     """Made with the command line, as a user would. Raises `Fault` with its words when that fails."""
-    environment = {"FLYWEIGHT_PATHS_ARTIFACTS": str(folder / "artifacts"), "FLYWEIGHT_PATHS_BUNDLE": str(folder / "b")}
+    environment = {
+        "FLYWEIGHT_PATHS_ARTIFACTS": str(folder / "artifacts"),
+        "FLYWEIGHT_PATHS_BUNDLE": str(folder / "b"),
+    }
     paths = []
     for seed in ("1", "2"):
         result = folder / f"export-{seed}.json"

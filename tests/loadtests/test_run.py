@@ -107,7 +107,7 @@ def test_the_scenarios_of_objectives_are_those_that_can_be_played():
 @pytest.mark.parametrize(
     ("order", "message"),
     [
-        ({"scenario": "serve"}, "there is no scenario 'serve'; expected one of cold-start, offline, server"),
+        ({"scenario": "serve"}, "there is no scenario 'serve'; expected one of cold-start, events, offline"),
         ({"replay_speed": 2.0}, "--replay needs a traffic file"),
     ],
 )

@@ -1,0 +1,150 @@
+"""What came of a row: counted from what the load wrote down and from what Redis holds, and held to its limits."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from loadtests.answer_log import LoggedRequest
+from loadtests.chaos.faults import Proof
+from loadtests.chaos.rows import AT_MOST_HELD, Limits
+from loadtests.verdict import Verdict
+
+
+class Window(msgspec.Struct, frozen=True):
+    """When the fault was, in seconds since the load began."""
+
+    begin: float
+    end: float
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One line of the table. Requests are those of /predict, also those that measure freshness.
+
+    `begun`: intended; `logged`: of which it is known what became of them. `in_window`: due during the fault;
+    `degraded`: share of the answers to these; `p99_ms`: of these, None where too many failed; `longest_ms`: of
+    all. `first_good_s`, `last_degraded_s`: from the end of the fault to the first answer to a known user that is
+    not degraded, and to the last that is. `broken`: limits that were not kept. `missing` and `twice`: see
+    `loadtests.chaos.rows.Limits`.
+    """
+
+    row: str
+    what: str
+    control_of: str | None
+    window: Window
+    proof: dict[str, object]
+    begun: int
+    logged: int
+    in_window: int
+    failed: int
+    failures: dict[str, int]
+    degraded: float
+    p99_ms: float | None
+    longest_ms: float
+    first_good_s: float | None
+    last_degraded_s: float | None
+    versions: int
+    events_sent: int
+    events_refused: int
+    events_accepted: int
+    missing: int
+    twice: int
+    freshness_ms: dict[str, float | None]
+    reflected: tuple[int, int]
+    broken: list[str]
+
+    @property
+    def as_expected(self) -> bool:
+        """A row keeps its limits; a control does not."""
+        return bool(self.broken) == (self.control_of is not None)
+
+
+def examine(
+    requests: Sequence[LoggedRequest],
+    verdict: Verdict,
+    accepted: Mapping[str, float],
+    recorded: Counter[str],
+    window: Window,
+    proof: Proof,
+    limits: Limits,
+    **named: object,
+) -> Outcome:
+    """`accepted`: ids answered 202. `recorded`: ids in Redis afterwards, and how often. `named`: row, what, …"""
+    during = [one for one in requests if window.begin <= one.due < window.end]
+    answered = [one for one in during if not one.failed]
+    events = verdict.events
+    found = Outcome(
+        window=window,
+        proof=proof,
+        begun=verdict.counts.begun + events.counts.asked,
+        logged=len(requests),
+        in_window=len(during),
+        failed=sum(one.failed for one in requests),
+        failures=dict(Counter(one.state for one in requests if one.failed)),
+        degraded=sum(one.degraded for one in answered) / max(len(answered), 1),
+        p99_ms=_p99_ms(during),
+        longest_ms=1000 * max((one.latency for one in requests if one.latency is not None), default=0.0),
+        first_good_s=_first_good(requests, window),
+        last_degraded_s=_last_degraded(requests, window),
+        versions=len({one.version for one in requests if not one.failed}),
+        events_sent=events.counts.sent,
+        events_refused=sum(events.counts.refused.values()),
+        events_accepted=len(accepted),
+        missing=len(accepted.keys() - recorded.keys()),
+        twice=sum(number > 1 for number in recorded.values()),
+        freshness_ms=events.freshness_ms,
+        reflected=(events.counts.reflected, events.counts.clicked),
+        broken=[],
+        **named,
+    )
+    return msgspec.structs.replace(found, broken=_broken(found, limits))
+
+
+def _p99_ms(requests: Sequence[LoggedRequest]) -> float | None:
+    """Nearest rank; what failed is slower than any bound."""
+    latencies = sorted(math.inf if one.latency is None else one.latency for one in requests)
+    if not latencies:
+        return None
+    found = latencies[math.ceil(0.99 * len(latencies)) - 1]
+    return None if found == math.inf else 1000 * found
+
+
+def _first_good(requests: Sequence[LoggedRequest], window: Window) -> float | None:
+    """Users without a history are answered well whatever happens, so they tell nothing."""
+    good = [one.answered for one in requests if one.known and not one.failed and not one.degraded]
+    return min((moment - window.end for moment in good if moment >= window.end), default=None)
+
+
+def _last_degraded(requests: Sequence[LoggedRequest], window: Window) -> float | None:
+    """None where no answer after the end of the fault is degraded."""
+    late = [one.answered - window.end for one in requests if one.degraded and one.answered > window.end]
+    return max(late, default=None)
+
+
+def _broken(found: Outcome, limits: Limits) -> list[str]:
+    most_failed = found.proof.get("connections on it", 0) if limits.failed == AT_MOST_HELD else limits.failed
+    p99_ms = math.inf if found.p99_ms is None else found.p99_ms
+    fresh_ms = found.freshness_ms.get("p99") or math.inf
+    wrong = [
+        (found.logged != found.begun, f"{found.begun - found.logged:,} requests of which nothing is known"),
+        (not found.in_window, "no request while the fault was there"),
+        (not found.events_accepted, "no event was taken"),
+        (_exceeds(found.failed, most_failed), f"{found.failed:,} requests failed, allowed {most_failed}"),
+        (_exceeds(found.missing, limits.missing), f"{found.missing:,} events answered 202 are missing"),
+        (_exceeds(found.twice, limits.twice), f"{found.twice:,} events count twice"),
+        (_exceeds(p99_ms, limits.p99_ms), f"p99 {p99_ms:,.0f} ms, allowed {limits.p99_ms}"),
+        (_exceeds(found.degraded, limits.degraded), f"{found.degraded:.1%} of the answers degraded"),
+        (
+            _exceeds(found.last_degraded_s or 0.0, limits.recover_s),
+            f"degraded for {found.last_degraded_s} s after",
+        ),
+        (found.versions > limits.versions, f"{found.versions} artifacts answered, allowed {limits.versions}"),
+        (_exceeds(fresh_ms, limits.freshness_p99_ms), f"freshness p99 {fresh_ms:.1f} ms"),
+        (found.proof.get("refused") == 0, "no worker refused the damaged artifact"),
+    ]
+    return [words for is_wrong, words in wrong if is_wrong]
+
+
+def _exceeds(value: float, limit: float | None) -> bool:
+    return limit is not None and value > limit
