@@ -17,8 +17,9 @@ class EventCounts(msgspec.Struct):
     service says. `given_up`: events that were never answered 202.
 
     `clicked`: clicks, answered 202, after which a user asked again at once; `reflected`: those of them that the
-    very next answer reflected; `unmeasured`: what came in the way, by what it was. `asked`: questions for that,
-    which no other count holds; `failed`: those of them that got no good answer.
+    very next answer reflected; `stale`: those that it, a good answer, did not reflect; `unmeasured`: what came in
+    the way, by what it was. `asked`: questions for that, which no other count holds; `failed`: those of them that
+    got no good answer.
     """
 
     calls: int = 0
@@ -31,6 +32,7 @@ class EventCounts(msgspec.Struct):
     given_up: int = 0
     clicked: int = 0
     reflected: int = 0
+    stale: int = 0
     unmeasured: dict[str, int] = {}
     asked: int = 0
     failed: int = 0
@@ -63,6 +65,7 @@ class EventTally:
     def record_reflected(self, seconds: float, *, at_once: bool) -> None:
         """An answer reflects the click; `at_once`: the very next one did."""
         self.counts.reflected += at_once
+        self.counts.stale += not at_once
         self.freshness_us.record_value(_microseconds(seconds))
 
     def record_unmeasured(self, why: str) -> None:

@@ -56,6 +56,7 @@ class Freshness:
                 tally.record_reflected(session.now() - told, at_once=at_once)
                 return
             at_once = False
+        tally.counts.stale += 1
         tally.record_unmeasured(f"not reflected within {ANSWER_TIMEOUT_SECONDS:g} s")
 
     def _ask(self, user: str) -> list[str] | None:

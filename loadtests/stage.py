@@ -95,10 +95,9 @@ def conclude(environment, **_) -> None:
 
 
 def _judge_events(environment) -> EventsVerdict:
-    slo, scenario = environment.session.load.slo, _generator(environment).scenario
-    return judge_events(
-        _total(environment).events, slo.event_objectives(scenario), slo.freshness_objectives(scenario)
-    )
+    load, scenario = environment.session.load, _generator(environment).scenario
+    freshness = load.slo.freshness_objectives(scenario) if load.settings.freshness_percent else []
+    return judge_events(_total(environment).events, load.slo.event_objectives(scenario), freshness)
 
 
 def _tell_how_it_goes(environment, path: Path) -> None:

@@ -62,11 +62,16 @@ def redis_killed(site: Site) -> Iterator[Proof]:
 def redis_frozen(site: Site) -> Iterator[Proof]:
     """SIGSTOP; it takes connections and bytes, and answers nothing until SIGCONT."""
     site.redis.freeze()
-    stat = Path(f"/proc/{site.redis.pid}/stat").read_text()
+    is_stopped = await_that(lambda: _state(site.redis.pid) == "T", 1)
     try:
-        yield {"stopped": site.redis.pid, "state": stat.rpartition(") ")[2][0]}
+        yield {"stopped": site.redis.pid, "hit": is_stopped}
     finally:
         site.redis.thaw()
+
+
+def _state(pid: int) -> str:
+    """As in proc(5): T is stopped by a signal."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 def redis_slowed(delay_ms: float) -> Fault:
@@ -79,6 +84,7 @@ def redis_slowed(delay_ms: float) -> Fault:
         yield proof
         site.proxy.delay_ms = 0.0
         proof["delayed messages"] = site.proxy.passed - before
+        proof["hit"] = site.proxy.passed > before
 
     return fault
 
@@ -89,6 +95,7 @@ def redis_flushed(site: Site) -> Iterator[Proof]:
     with site.redis.client() as client:
         proof: Proof = {"keys before": client.dbsize(), "events flushed": count_events(client)}
         client.flushall()
+        proof["hit"] = proof["keys before"] > client.dbsize()
     yield proof
     words = ["materialize", "--synthetic", str(USERS)]
     told = {"FLYWEIGHT_PATHS_ARTIFACTS": str(site.service.artifacts), "REDIS_URL": site.redis.url}
@@ -137,6 +144,7 @@ def damaged_promoted(site: Site) -> Iterator[Proof]:
     proof: Proof = {"damaged": damaged.name}
     yield proof
     proof["refused"] = site.service.metric("flyweight_refused_promotions_total") - before
+    proof["hit"] = "checksums" in site.service.without or proof["refused"] > 0
     point_at(site.service.artifacts, site.world.artifacts[0])
 
 

@@ -43,5 +43,5 @@ def play(row: Row, world: World, folder: Path, *, rate: float, events_rate: floa
             recorded = event_ids(client)
         return examine(
             load.requests(), verdict, load.accepted(), recorded, window, proof, row.limits,
-            row=row.name, what=row.what, control_of=row.control_of,
+            row=row.name, what=row.what, control_of=row.control_of, breaks=row.breaks,
         )  # fmt: skip

@@ -93,7 +93,8 @@ class RedisServer:
     def _answers(self) -> bool:
         try:
             with redis.Redis(port=self.port, socket_timeout=1) as client:
-                return client.info("server")["process_id"] == self._process.pid
+                told = client.info()
+                return told["process_id"] == self._process.pid and not told["loading"]
         except (redis.RedisError, OSError):
             return False
 

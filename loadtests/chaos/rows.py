@@ -1,7 +1,7 @@
 """The rows of the table: a fault, what holds all the same, and controls in which a protection is switched off.
 
-A control is a row with `control_of`: it must break what that row keeps, or the row proves nothing. One more takes
-one more line here.
+A control is a row with `control_of`: it must break the limit that it names, or the row proves nothing. One more
+takes one more line here.
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,14 +18,16 @@ PATIENT = {"FLYWEIGHT_FEATURES_TIMEOUT_MS": "10000"}
 class Limits:
     """What a row must keep. None: it is counted, but not judged. Times in milliseconds and seconds.
 
-    `missing`: events answered 202 that are not there afterwards; `twice`: events that are there twice. `p99_ms` is
-    of the requests due during the fault. `recover_s`: from the end of the fault to the last degraded answer.
-    `versions`: how many artifacts may answer in all.
+    `missing`: events answered 202 that are not there afterwards; `twice`: events that are there twice. `stale`:
+    good answers that do not know what their user clicked on just before. `p99_ms` is of the requests due during
+    the fault. `recover_s`: from the end of the fault to the last degraded answer. `versions`: how many artifacts
+    may answer in all.
     """
 
     failed: int | None = 0
     missing: int | None = 0
     twice: int | None = 0
+    stale: int | None = 0
     p99_ms: float | None = 500.0
     degraded: float | None = None
     recover_s: float | None = 1.0
@@ -56,15 +58,17 @@ class Row:
     seconds: int = 16
     before: float = 5.0
     control_of: str | None = None
+    breaks: str | None = None
 
 
-def _control(row: Row, name: str, what: str, **changes: object) -> Row:
-    return replace(row, name=f"{row.name}/{name}", what=what, control_of=row.name, **changes)
+def _control(row: Row, name: str, breaks: str, what: str, **changes: object) -> Row:
+    """`breaks`: which of the limits."""
+    return replace(row, name=f"{row.name}/{name}", what=what, control_of=row.name, breaks=breaks, **changes)
 
 
 _CALM = Row(
     "no-fault", faults.nothing, "an ordinary day", lasts=10.0, seconds=20,
-    limits=Limits(degraded=0.0, freshness_p99_ms=10.0),
+    limits=Limits(degraded=0.01, recover_s=None, freshness_p99_ms=10.0),
 )  # fmt: skip
 _KILLED = Row("redis-killed", faults.redis_killed, "SIGKILL, started again on the same files after 3 s")
 _FROZEN = Row("redis-frozen", faults.redis_frozen, "SIGSTOP for 3 s, while Redis takes bytes and answers none")
@@ -78,11 +82,11 @@ _WORKER = Row(
 )  # fmt: skip
 _DAMAGED = Row(
     "damaged-artifact", faults.damaged_promoted, "64 bytes of its model flipped",
-    limits=Limits(degraded=0.0),
+    limits=Limits(degraded=0.01, recover_s=None),
 )  # fmt: skip
 _PROMOTED = Row(
-    "promotion", faults.promoted, "another artifact, by the command line", limits=Limits(degraded=0.0, versions=2),
-    seconds=20,
+    "promotion", faults.promoted, "another artifact, by the command line", seconds=20,
+    limits=Limits(degraded=0.01, recover_s=None, versions=2),
 )  # fmt: skip
 _MACHINE = Row(
     "machine-dies-everysec", faults.machine_died(1.0), "what Redis wrote in the last second is gone",
@@ -92,22 +96,22 @@ _MACHINE = Row(
 ROWS: tuple[Row, ...] = (
     _CALM,
     _KILLED,
-    _control(_KILLED, "no-aof", "Redis keeps nothing on the disk", switched={"appendonly": "no"}),
+    _control(_KILLED, "no-aof", "missing", "Redis keeps nothing on the disk", switched={"appendonly": "no"}),
     replace(
         _KILLED, name="redis-killed-everysec", what="the same; the system still has what was not flushed",
         redis={"appendfsync": "everysec"},
     ),
     _MACHINE,
-    _control(_MACHINE, "held-to-0", "the same, held to 0", limits=Limits()),
+    _control(_MACHINE, "held-to-0", "missing", "the same, held to 0", limits=Limits()),
     _FROZEN,
-    _control(_FROZEN, "patient", "features are waited for, up to 10 s", settings=PATIENT),
-    _control(_FROZEN, "no-deduplication", "an event that comes again counts again", without=("deduplication",)),
+    _control(_FROZEN, "patient", "p99_ms", "features are waited for, up to 10 s", settings=PATIENT),
+    _control(_FROZEN, "no-deduplication", "twice", "an event sent again counts again", without=("deduplication",)),
     Row(
         "redis-slow-30ms", faults.redis_slowed(30), "every message to it 30 ms late", slowly=True,
         limits=Limits(p99_ms=180.0),
     ),
     _SLOW,
-    _control(_SLOW, "patient", "features are waited for, up to 10 s", settings=PATIENT),
+    _control(_SLOW, "patient", "p99_ms", "features are waited for, up to 10 s", settings=PATIENT),
     Row(
         "redis-flushed", faults.redis_flushed, "FLUSHALL, filled again after 3 s", seconds=24,
         limits=Limits(missing=None),
@@ -117,11 +121,11 @@ ROWS: tuple[Row, ...] = (
         limits=replace(_WORKER.limits, failed=AT_MOST_HELD),
     ),
     _WORKER,
-    _control(_WORKER, "no-retry", "the client gives up at once", retries=0),
+    _control(_WORKER, "no-retry", "failed", "the client gives up at once", retries=0),
     _DAMAGED,
     _control(
-        _DAMAGED, "unchecked", "whatever is promoted is loaded", without=("checksums", "probes")
+        _DAMAGED, "unchecked", "versions", "whatever is promoted is loaded", without=("checksums", "probes")
     ),
     _PROMOTED,
-    _control(_PROMOTED, "by-restart", "the service is stopped and started", fault=faults.promoted_by_restart),
+    _control(_PROMOTED, "by-restart", "failed", "the service is started anew", fault=faults.promoted_by_restart),
 )  # fmt: skip

@@ -30,7 +30,7 @@ class StandingService:
     def __init__(
         self, folder: Path, artifacts: Path, redis_url: str, settings: Mapping[str, str], without: tuple[str, ...]
     ) -> None:
-        self.port, self.artifacts, self._folder = free_port(), artifacts, folder
+        self.port, self.artifacts, self.without, self._folder = free_port(), artifacts, without, folder
         told = {
             "FLYWEIGHT_PATHS_ARTIFACTS": str(artifacts),
             "FLYWEIGHT_PATHS_BUNDLE": str(folder / "bundle"),
@@ -87,8 +87,8 @@ class StandingService:
         self._process.wait()
 
     def is_whole(self) -> bool:
-        """All workers are there and ready."""
-        return len(self.workers()) == WORKERS and all(map(self._listens, self.workers())) and self._is_ready()
+        """All workers are there, and one of them is ready."""
+        return len(self.workers()) == WORKERS and self._is_ready()
 
     def workers(self) -> list[psutil.Process]:
         found = []
@@ -108,12 +108,6 @@ class StandingService:
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
             text = answer.read().decode()
         return sum(map(float, re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", text, re.MULTILINE)))
-
-    def _listens(self, worker: psutil.Process) -> bool:
-        """Its model is loaded: before, it has no memory to speak of."""
-        with contextlib.suppress(psutil.Error):
-            return worker.num_threads() > 1
-        return False
 
     def _is_ready(self) -> bool:
         try:

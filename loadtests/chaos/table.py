@@ -17,9 +17,9 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
     parts = [_table(rows)] if rows else []
     if controls:
         parts += ["", "Controls, each with a protection switched off:", "", _table(controls), ""]
-        parts += [f"- {one.row}: {'; '.join(one.broken) or 'NOTHING BROKE'}" for one in controls]
+        parts += [f"- {one.row}: {'; '.join(one.broken.values()) or 'NOTHING BROKE'}" for one in controls]
     if broken := [one for one in rows if one.broken]:
-        parts += ["", "Not kept:", "", *(f"- {one.row}: {'; '.join(one.broken)}" for one in broken)]
+        parts += ["", "Not kept:", "", *(f"- {one.row}: {'; '.join(one.broken.values())}" for one in broken)]
     parts += ["", "Proof that each fault hit:", "", *(f"- {one.row}: {_proof(one)}" for one in outcomes)]
     return "\n".join(parts)
 
@@ -27,7 +27,7 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
 def line(one: Outcome) -> str:
     """One outcome in words, while the others are still to come."""
     verdict = "as expected" if one.as_expected else "NOT AS EXPECTED"
-    return f"{one.row}: {verdict}; {', '.join(one.broken) or 'nothing broke'}; {_proof(one)}"
+    return f"{one.row}: {verdict}; {', '.join(one.broken.values()) or 'nothing broke'}; {_proof(one)}"
 
 
 def _table(outcomes: Sequence[Outcome]) -> str:
@@ -55,10 +55,12 @@ def _row(one: Outcome) -> str:
 
 def _proof(one: Outcome) -> str:
     fresh = ", ".join(f"{name} {_milliseconds(ms)} ms" for name, ms in one.freshness_ms.items())
-    reflected, clicked = one.reflected
     words = [f"{name} {value}" for name, value in one.proof.items()]
     words.append(f"{one.logged:,} of {one.begun:,} requests accounted for")
-    words.append(f"{reflected:,} of {clicked:,} clicks in the very next answer" + (f" ({fresh})" if fresh else ""))
+    words.append(
+        f"{one.reflected:,} of {one.clicked:,} clicks in the very next answer, {one.stale:,} good ones without it"
+        + (f" ({fresh})" if fresh else "")
+    )
     if one.failures:
         words.append(", ".join(f"{number} x {why}" for why, number in one.failures.items()))
     return "; ".join(words)

@@ -128,7 +128,7 @@ def test_requests_of_the_run_are_logged_each_with_what_became_of_it(
         return status, answer
 
     stub = start_stub(reply)
-    _, output, verdict = play(stub.url, f"--traffic={traffic_file}")
+    _, output, _ = play(stub.url, f"--traffic={traffic_file}")
     logged = read_requests(tmp_path / "answers.txt")
     assert read_began(tmp_path / "answers.txt") > 0, output
     assert len(logged) == len(stub.asked)
@@ -190,7 +190,7 @@ def test_outage_and_rollout_run_their_commands_at_their_moments(start_stub, play
     shop = Shop(answer_well)
     stub = start_stub(shop.reply, take=shop.take)
     traffic = f"--traffic={traffic_file}"
-    code, output, verdict = play(stub.url, traffic, "--down=exit 3", "--up=exit 4", scenario="redis-outage")
+    _, output, verdict = play(stub.url, traffic, "--down=exit 3", "--up=exit 4", scenario="redis-outage")
     assert [(round(hook.seconds, 2), hook.exit_code) for hook in verdict.hooks] == [(0.33, 3), (0.67, 4)], output
     _, output, verdict = play(stub.url, traffic, "--promote=exit 5", scenario="rollout")
     assert [(hook.seconds, hook.exit_code) for hook in verdict.hooks] == [(0.5, 5)], output
@@ -214,7 +214,7 @@ def test_story_without_its_commands_is_refused_before_the_first_request(
 
 
 def test_events_without_known_users_are_refused(unused_url, play):
-    code, output, verdict = play(unused_url)
+    code, output, _ = play(unused_url)
     assert code == 2, output
     assert "needs a traffic file with at least 2 known users, found 0" in output
 
