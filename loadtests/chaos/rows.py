@@ -77,8 +77,8 @@ _SLOW = Row(
     limits=Limits(p99_ms=180.0),
 )  # fmt: skip
 _WORKER = Row(
-    "worker-killed-retry", faults.worker_killed, "SIGKILL, the client asks once more", retries=1, seconds=24,
-    limits=Limits(recover_s=None),
+    "worker-killed-retry", faults.worker_killed, "SIGKILL, the client asks once more", retries=1, lasts=0.5,
+    seconds=20, limits=Limits(recover_s=None),
 )  # fmt: skip
 _DAMAGED = Row(
     "damaged-artifact", faults.damaged_promoted, "64 bytes of its model flipped",
@@ -113,7 +113,7 @@ ROWS: tuple[Row, ...] = (
     _SLOW,
     _control(_SLOW, "patient", "p99_ms", "features are waited for, up to 10 s", settings=PATIENT),
     Row(
-        "redis-flushed", faults.redis_flushed, "FLUSHALL, filled again after 3 s", seconds=24,
+        "redis-flushed", faults.redis_flushed, "FLUSHALL, filled again after 3 s", seconds=45,
         limits=Limits(missing=None),
     ),
     replace(

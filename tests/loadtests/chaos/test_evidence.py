@@ -57,10 +57,11 @@ def test_only_what_was_due_during_the_fault_counts_as_in_it():
 @pytest.mark.parametrize(
     ("more", "name"),
     [
-        ({"requests": [*CALM, asked(3.0, "failed:status 500")]}, "failed"),
+        ({"requests": [*CALM, asked(1.0, "failed:status 500")]}, "failed"),
         ({"requests": CALM, "begun": 61}, "begun"),
-        ({"requests": [asked(1.0)]}, "hit"),
+        ({"requests": [asked(1.0), asked(5.9)]}, "hit"),
         ({"requests": CALM, "proof": {"hit": False}}, "hit"),
+        ({"requests": CALM[:55]}, "after"),
         ({"requests": CALM, "recorded": ("e-1",)}, "missing"),
         ({"requests": CALM, "recorded": ("e-1", "e-2", "e-2")}, "twice"),
         ({"requests": CALM, "accepted": ()}, "accepted"),

@@ -11,7 +11,7 @@ from loadtests.chaos.__main__ import chosen
 from loadtests.chaos.rows import ROWS
 
 NAMES = [row.name for row in ROWS]
-LIMITS = set(re.findall(r'\("(\w+)", ', inspect.getsource(evidence._broken)))
+LIMITS = set(re.findall(r'\(\s*"(\w+)",', inspect.getsource(evidence._broken)))
 
 
 def test_names_are_unique_and_can_be_told_apart_by_commas():
