@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint bench growth soak chaos freshness loadtest quality protocols clean
+.PHONY: help setup demo serve test lint audit bench growth soak chaos freshness loadtest memory quality protocols clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ lint: $(INSTALLED)  ## style, and who may import whom
 	@$(VENV)/bin/ruff format --check $(ROOMS) tests
 	@$(VENV)/bin/lint-imports
 
+audit: $(INSTALLED)  ## known vulnerabilities of what is installed (needs the network; unreachable means not audited)
+	@VENV=$(VENV) ./.ci/audit
+
 bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI and onnxruntime alone (needs wrk; 30 min)
 	@$(VENV)/bin/python -m loadtests.peers.bench
 
@@ -49,6 +52,9 @@ freshness: $(INSTALLED)  ## how soon an event shows in the next answer, at 500 r
 
 loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO (TRAFFIC=FILE; UI=1: in the browser)
 	@$(if $(UI),$(VENV)/bin/locust -f loadtests/scenarios/server.py -u 1 -H http://127.0.0.1:$(or $(PORT),3000),$(FLYWEIGHT) loadtest) $(if $(TRAFFIC),--traffic $(TRAFFIC))
+
+memory: $(INSTALLED)  ## what Redis takes for a million users, and for the ids of a million events (2 min)
+	@PYTHONPATH=. $(VENV)/bin/python tests/quality/memory.py
 
 quality: $(INSTALLED)  ## the journey on the real logs under LOGS, beside an independent library
 	@$(VENV)/bin/python tests/quality/walk.py $(LOGS)

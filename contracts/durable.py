@@ -26,9 +26,9 @@ def new_file(path: Path) -> Iterator[Path]:
     temporary = _temporary_beside(path)
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -63,13 +63,28 @@ def publish_directory(temporary: Path, path: Path) -> None:
     """Flush `temporary` and make it `path`. A directory that stands there changes places with it."""
     for folder, _, files in os.walk(temporary):
         for name in files:
-            _flush(Path(folder, name))
-        _flush(Path(folder))
+            flush(Path(folder, name))
+        flush(Path(folder))
     if path.exists():
         _exchange(temporary, path)  # the old one is now `temporary`, and removed by who drafted it
     else:
         temporary.rename(path)
-    _flush(path.parent)
+    flush(path.parent)
+
+
+def draft_file(place: Path) -> Path:
+    """A temporary name beside `place`, for who makes several files appear together: see `export/redo.py`."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return _temporary_beside(place)
+
+
+def flush(path: Path) -> None:
+    """Return once the content of a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -135,11 +150,3 @@ def _exchange(one: Path, other: Path) -> None:
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE in <fcntl.h> and <linux/fs.h>
     if libc.renameat2(here, bytes(one), here, bytes(other), exchange):
         raise OSError(ctypes.get_errno(), f"cannot swap {one} and {other} in one step on this file system")
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Ratio = Annotated[float, Meta(gt=0)]
 PopularShares = Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=1)]
 Name = Annotated[str, Meta(min_length=1)]
+KeyHash = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
 PROMOTION_COSTS = ("latency", "size", "memory", "throughput")
 """What the cheapest can mean in [promotion] cost."""
 
@@ -34,6 +35,12 @@ class Paths(_Section):
     reports: Path = Path("reports")
     bundle: Path = Path("bundle")
     state: Path = Path(".flyweight")
+    events: Path = Path("events")
+    served: Path = Path("served")
+
+    def __post_init__(self) -> None:
+        if self.events == self.served:
+            raise ValueError(f"served: found the folder of events, {str(self.events)!r}, expected another one")
 
 
 class Log(_Section):
@@ -197,9 +204,14 @@ class Service(_Section):
     shortcut: bool = True
     max_batch: Positive = 64
     max_in_flight: Positive = 1024
+    deadline_ms: Annotated[int, Meta(ge=1, le=3000)] = 100
     max_body_bytes: Positive = 1_048_576
     body_timeout_ms: Positive = 5000
     pointer_check_ms: Positive = 1000
+    drain_seconds: Annotated[float, Meta(ge=0, le=600)] = 2.0
+    missing_worker_seconds: Positive = 60
+    api_keys: tuple[KeyHash, ...] = ()
+    admin_keys: tuple[KeyHash, ...] = ()
 
 
 class Features(_Section):
@@ -287,10 +299,9 @@ class Slo(_Section):
         _check_without_answers("events", self.events)
         _check_without_answers("freshness", self.freshness)
 
-    def objectives(self, scenario: str, *, latency: bool = True) -> list[Objective]:
-        """What holds for /predict in a scenario; without `latency`, only shares."""
-        found = objectives_of(scenario, tuple(map(parse_objective, self.predict)))
-        return [objective for objective in found if latency or objective.percent is None]
+    def objectives(self, scenario: str) -> list[Objective]:
+        """What holds for /predict in a scenario."""
+        return objectives_of(scenario, tuple(map(parse_objective, self.predict)))
 
     def event_objectives(self, scenario: str) -> list[Objective]:
         """What holds for calls of /events in a scenario."""

@@ -13,6 +13,7 @@ from typing import get_args
 
 import msgspec
 
+from contracts.client_key import KEY_VARIABLE
 from contracts.faults import SettingsFault
 from contracts.sections import Paths, Settings
 
@@ -24,13 +25,16 @@ SHORT_VARIABLES = {
     "FLYWEIGHT_STATE": ("paths", "state"),
 }
 CONFIG_VARIABLE = "FLYWEIGHT_CONFIG"
-"""Names the file; the one variable of ours that is not a setting."""
+"""Names the file. With `KEY_VARIABLE`, all variables of ours that are no settings."""
 
 _INJECTED = re.compile(r"FLYWEIGHT_SERVICE_HOST|FLYWEIGHT(_SERVICE)?_PORT(_.*)?")
 """What Kubernetes puts into every pod beside a Service named flyweight, FLYWEIGHT_PORT=tcp://... among it."""
 
 Key = tuple[str, str]
 """Section and key as the file writes them: `("service", "max-batch")`."""
+
+_SECRET: tuple[Key, ...] = (("service", "api-keys"), ("service", "admin-keys"), ("features", "redis-url"))
+"""What may be, or hold, something that no log shall show."""
 
 
 def read_settings(
@@ -91,7 +95,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, Key, str]]:
     if environ.get("FLYWEIGHT_PORT", "").startswith("tcp://"):  # nobody's setting: see _INJECTED
         environ = {name: value for name, value in environ.items() if not _INJECTED.fullmatch(name)}
     for variable in environ:
-        if variable.startswith("FLYWEIGHT_") and variable not in known and variable != CONFIG_VARIABLE:
+        if variable.startswith("FLYWEIGHT_") and variable not in {*known, CONFIG_VARIABLE, KEY_VARIABLE}:
             raise SettingsFault(
                 f"environment variable {variable} is no setting of flyweight; expected FLYWEIGHT_SECTION_KEY "
                 f"as in {variable_of(('service', 'max-batch'))}, or one of {', '.join(SHORT_VARIABLES)}."
@@ -129,11 +133,13 @@ def _convert(document: dict, path: Path, origins: Mapping[Key, str]) -> Settings
             value = value.get(name) if isinstance(value, dict) else value
         origin = origins.get(tuple(names)) or str(path)
         where = f"[{names[0]}] {' '.join(names[1:])}".strip() if names else "top level"
-        found = "" if isinstance(value, dict) else f" = {value!r}"
+        found = "" if isinstance(value, dict) or tuple(names) in _SECRET else f" = {value!r}"
         raise SettingsFault(f"{origin}: {where}{found}: {problem}.{_allowed(names, problem)}") from error
 
 
 def _allowed(names: list[str], problem: str) -> str:
+    if "sha256:" in problem:
+        return " Make a key and its hash with `flyweight hash-key`."
     if "enum value" in problem:
         return f" Allowed: {', '.join(get_args(setting_keys()[tuple(names)].type))}."
     if "unknown field" not in problem:

@@ -21,6 +21,8 @@ SCENARIOS = (
     "spike",
 )
 """Of load tests; an objective may hold in one of them alone."""
+WITHOUT_LATENCY = ("offline",)
+"""Here a slow service is only asked less often: latencies say nothing, and no objective of latency holds."""
 _EXPRESSION = re.compile(
     r"(?P<figure>p\((?P<percent>\d+(\.\d+)?)\)|[a-z]+)(\{(?P<scenario>[a-z-]+)\})?"
     r"\s*(?P<sign><=|>=|<|>)\s*(?P<bound>\d+(\.\d+)?)"
@@ -71,6 +73,8 @@ def parse_objective(expression: str) -> Objective:
 
 def objectives_of(scenario: str, objectives: Sequence[Objective]) -> list[Objective]:
     """What holds in a scenario: its own objectives, and the general ones for figures of which it has none."""
+    if scenario in WITHOUT_LATENCY:
+        objectives = [objective for objective in objectives if objective.percent is None]
     own = {objective.figure for objective in objectives if objective.scenario == scenario}
     return [
         objective

@@ -51,10 +51,13 @@ class Traffic(msgspec.Struct, frozen=True):
     visits: list[tuple[float, int]]
 
 
-def materialize(log: Log, settings: Settings, redis_url: str, progress: Progress = silent) -> Materialized:
+def materialize(
+    log: Log, settings: Settings, redis_url: str, progress: Progress = silent, *, replace: bool = False
+) -> Materialized:
     """Write the newest `history-length` interactions of every user, then the marker. Safe while serving.
 
-    Raises `RunNotValid` when the feature cache does not take them.
+    Newer events of the feature cache stay, unless it shall `replace` them. Raises `RunNotValid` when the feature
+    cache does not take them.
     """
     table = item_numbers.load(settings.paths.artifacts)
     if not table:
@@ -70,23 +73,25 @@ def materialize(log: Log, settings: Settings, redis_url: str, progress: Progress
     partitions = pl.Series("partition", [partition_of(user) for user in histories[USER_ID]], dtype=pl.Int64)
     histories = histories.with_columns(partitions).sort("partition", maintain_order=True)
     name = f"{known.hash_rows(seed=1).sum()}-{longest}"
-    users, memory = fill_feature_cache(redis_url, _rows(histories, progress), len(table), settings, name)
+    rows = _rows(histories, progress)
+    users, memory = fill_feature_cache(redis_url, rows, len(table), settings, name=name, replace=replace)
     written = int(histories[_NUMBER].list.len().sum() or 0)
     return Materialized(users, written, len(log.frame) - len(known), memory)
 
 
 def fill_feature_cache(
-    redis_url: str, rows: Iterable[History], items: int, settings: Settings, name: str = ""
+    redis_url: str, rows: Iterable[History], items: int, settings: Settings, **how: object
 ) -> tuple[int, Forecast | None]:
     """Write histories, then the marker; return how many users, and the memory they take. `items`: of the catalog.
 
-    `name`: see `service.filling.write_histories`. Raises `RunNotValid` when the feature cache does not take them.
+    `how`: `name` and `replace` of `service.filling.write_histories`. Raises `RunNotValid` when the feature cache
+    does not take them.
     """
     features = settings.features
     try:
         with connect(redis_url, cluster=features.cluster) as redis:
             lasting = {"longest": features.history_length, "ttl_seconds": features.ttl_days * 24 * 3600}
-            users = write_histories(redis, rows, name=name, **lasting)
+            users = write_histories(redis, rows, **lasting, **how)
             return users, forecast(redis, items, settings)
     except (RedisError, OSError) as error:
         raise RunNotValid(

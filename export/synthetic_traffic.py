@@ -71,7 +71,7 @@ def materialize_synthetic(
                 progress("filling the feature cache", done, users)
         progress("filling the feature cache", users, users)
 
-    written, memory = fill_feature_cache(redis_url, rows(), len(catalog), settings)
+    written, memory = fill_feature_cache(redis_url, rows(), len(catalog), settings, replace=True)
     filled = Materialized(written, sum(map(len, histories)), 0, memory)
     return filled, _write_traffic(catalog.item_ids, histories, out) if out else None
 

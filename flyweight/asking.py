@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from contracts.client_key import key_headers
 from contracts.faults import RunNotValid, UsageFault
 from contracts.pointer import read_pointer
 from contracts.sections import Settings
@@ -35,7 +36,9 @@ def ask_all(url: str, questions: Sequence[Mapping[str, object]]) -> list[dict]:
 
 def _ask(url: str, question: Mapping[str, object]) -> dict:
     request = urllib.request.Request(
-        f"{url}/predict", data=msgspec.json.encode(question), headers={"Content-Type": "application/json"}
+        f"{url}/predict",
+        data=msgspec.json.encode(question),
+        headers={"Content-Type": "application/json", **key_headers()},
     )
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:

@@ -21,6 +21,9 @@ VERBS = {
     "diff": ("report_verbs", "Say what differs between two artifacts, and how their answers differ."),
     "materialize": ("serving_verbs", "Fill the feature cache from a log."),
     "serve": ("serving_verbs", "Serve the promoted artifact over HTTP."),
+    "ingest": ("event_verbs", "Bring what users did from the streams into the log."),
+    "forget": ("event_verbs", "Delete a user's history and events."),
+    "hash-key": ("key_verbs", "Make a key for clients, and the hash that the service is given."),
     "ask": ("serving_verbs", "Ask a running service and show the answers with titles."),
     "recommend": ("serving_verbs", "Recommend for many users at once, without the service."),
     "loadtest": ("load_verbs", "Load a running service and hold it against the SLO."),
@@ -40,7 +43,7 @@ class Journey(click.Group):
             module = importlib.import_module(f"flyweight.{VERBS[name][0]}")
         except ModuleNotFoundError as missing:
             raise click.UsageError(explain_missing(missing)) from missing
-        return getattr(module, name)
+        return getattr(module, name.replace("-", "_"))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs, in journey order"):

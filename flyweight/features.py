@@ -2,8 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from contracts.faults import RunNotValid
 from contracts.sections import Settings
+
+if TYPE_CHECKING:
+    from service.redis_clients import Client
 
 
 @contextmanager
@@ -16,3 +21,19 @@ def feature_cache_url(settings: Settings) -> Iterator[str]:
     else:
         with embedded_redis(settings.paths.state) as url:
             yield url
+
+
+@contextmanager
+def feature_cache_client(settings: Settings) -> "Iterator[Client]":
+    """A client of that Redis. Raises `RunNotValid` for a cluster that does not answer."""
+    from redis.exceptions import RedisClusterException
+
+    from service.redis_clients import connect
+
+    with feature_cache_url(settings) as url:
+        try:
+            client = connect(url, cluster=settings.features.cluster)
+        except RedisClusterException as error:  # a single server is asked when it is first needed
+            raise RunNotValid(f"{url} is no Redis Cluster that answers: {error}") from error
+        with client:
+            yield client

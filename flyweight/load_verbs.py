@@ -1,20 +1,22 @@
 """The verb about load: one scenario, the capacity, or several artifacts side by side."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from contracts.faults import UsageFault
 from contracts.sections import Settings
+from flyweight.interrupts import ended_by_signals
 from flyweight.rating import Wish, compare_artifacts, find_capacity
 from flyweight.verb import A_PATH, Desk, Outcome, verb
 
 if TYPE_CHECKING:  # what loads locust's neighbours is imported when a verb is called
-    from loadtests.run import Order
+    from loadtests.order import Order
 
 _FLAGS = {
-    "seconds": ("loadtest", "duration-seconds"),
     "rate": ("loadtest", "rate"),
     "connections": ("loadtest", "connections"),
     "events_rate": ("loadtest", "events-rate"),
@@ -27,7 +29,9 @@ _FLAGS = {
 @click.option("--traffic", type=A_PATH, metavar="FILE", help="Written by `flyweight materialize --traffic`.")
 @click.option("--scenario", default="server", show_default=True, help="One of those under loadtests/scenarios/.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Requests per second; default: [loadtest].")
-@click.option("--seconds", type=click.IntRange(1), help="Of each run. Default: [loadtest] duration-seconds.")
+@click.option(
+    "--seconds", type=click.IntRange(1), help="Of each run. Default: [loadtest] duration-seconds, soak-seconds."
+)
 @click.option("--connections", type=click.IntRange(1), help="Who ask in turn, where a scenario is closed.")
 @click.option(
     "--replay", type=click.FloatRange(0, min_open=True), help="As users came once, so many times faster."
@@ -56,6 +60,7 @@ def loadtest(
     url: str | None,
     traffic: Path | None,
     scenario: str,
+    seconds: int | None,
     replay: float | None,
     hooks: tuple[tuple[float, str], ...],
     retry_events: bool,
@@ -75,18 +80,29 @@ def loadtest(
     --compare: 1 when no rate keeps the SLO.
     """
     from loadtests.event_options import EventOptions
-    from loadtests.run import Order
+    from loadtests.order import Order
 
+    if seconds:
+        desk = replace(desk, settings=_lasting(desk.settings, seconds))
     events = EventOptions(retry_events, down=down, up=up, promote=promote)
     order = Order(url or default_url(desk.settings), scenario, traffic, replay, hooks, processes, events)
-    if not (capacity or compare):
-        return _play(desk, order)
-    if scenario != "server" or replay:
-        raise UsageFault("a capacity is searched with Poisson arrivals: --scenario server, and no --replay.")
     wish = Wish(target_rate, headroom, price)
-    return (
-        compare_artifacts(desk, order, compare.split(","), wish) if compare else find_capacity(desk, order, wish)
-    )
+    with ended_by_signals():
+        return _rate(desk, order, compare, wish) if capacity or compare else _play(desk, order)
+
+
+def _rate(desk: Desk, order: "Order", compare: str | None, wish: Wish) -> Outcome:
+    if order.scenario != "server" or order.replay_speed:
+        raise UsageFault("a capacity is searched with Poisson arrivals: --scenario server, and no --replay.")
+    if compare:
+        return compare_artifacts(desk, order, compare.split(","), wish)
+    return find_capacity(desk, order, wish)
+
+
+def _lasting(settings: Settings, seconds: int) -> Settings:
+    """A run takes so long, whatever its scenario."""
+    loadtest = msgspec.structs.replace(settings.loadtest, duration_seconds=seconds, soak_seconds=seconds)
+    return msgspec.structs.replace(settings, loadtest=loadtest)
 
 
 def default_url(settings: Settings) -> str:

@@ -21,7 +21,7 @@ from flyweight.verb import Desk, Outcome
 if TYPE_CHECKING:  # what loads locust's neighbours is imported when a verb is called
     from loadtests.capacity import Capacity
     from loadtests.comparison import Rated, Rating
-    from loadtests.run import Order
+    from loadtests.order import Order
     from loadtests.sizing import Sizing
     from loadtests.trials import Told
 
@@ -44,7 +44,7 @@ def find_capacity(desk: Desk, order: "Order", wish: Wish) -> Outcome:
     capacities, last = _search(desk, {"": order})
     capacity = capacities[""]
     artifact = last.verdict.service.get("artifact") or {}
-    name = f"{artifact['name']}:{artifact['variant']}" if artifact else order.url
+    name = f"{artifact['name']}:{artifact['variant']}" if {"name", "variant"} <= artifact.keys() else order.url
     version = artifact.get("version", "")
     rated = Rated(name, version, "quality", None, None, capacity, _size(capacity, wish))
     rating = _rating([rated], last, desk.settings)
@@ -79,7 +79,7 @@ def compare_artifacts(desk: Desk, order: "Order", names: list[str], wish: Wish) 
 
 
 def _search(desk: Desk, orders: dict[str, "Order"]) -> tuple[dict[str, "Capacity"], "Told"]:
-    """The capacities, and the last run."""
+    """The capacities, and the last run that came to its end."""
     from loadtests.capacity import search
     from loadtests.trials import find_capacities
 
@@ -87,7 +87,7 @@ def _search(desk: Desk, orders: dict[str, "Order"]) -> tuple[dict[str, "Capacity
     luck = random.Random()
     searches = {name: search(desk.settings.loadtest.rate, luck) for name in orders}
     found = find_capacities(searches, orders, desk.settings, _teller(desk, runs), desk.out.watch)
-    return found, runs[-1]
+    return found, next(told for told in reversed(runs) if told.verdict)
 
 
 def _teller(desk: Desk, runs: list["Told"]) -> Callable[["Told"], None]:

@@ -22,12 +22,21 @@ URL = click.option("--url", metavar="URL", help="The service; default: where [se
     "--synthetic", type=click.IntRange(1), metavar="USERS", help="Instead: users made up for load tests."
 )
 @click.option("--traffic", type=A_PATH, metavar="FILE", help="Also write what a load test must know.")
-def materialize(desk: Desk, interactions: Path | None, synthetic: int | None, traffic: Path | None) -> Outcome:
-    """Fill the feature cache from a log: the newest interactions of every user. Safe while serving."""
+@click.option("--replace", is_flag=True, help="Drop what the cache has of these users beyond the log.")
+def materialize(
+    desk: Desk, interactions: Path | None, synthetic: int | None, traffic: Path | None, replace: bool
+) -> Outcome:
+    """Fill the feature cache from a log: the newest interactions of every user. Safe while serving.
+
+    Events that came after the log ended stay, unless told to --replace them.
+    """
     if (interactions is None) == (synthetic is None):
         raise UsageFault("found both --interactions and --synthetic, or neither; expected one of them.")
     where = "the Redis of REDIS_URL" if desk.settings.features.redis_url else "the embedded Redis"
-    filled, known = _from_log(desk, interactions, traffic) if interactions else _made_up(desk, synthetic, traffic)
+    if interactions:
+        filled, known = _from_log(desk, interactions, traffic, replace)
+    else:
+        filled, known = _made_up(desk, synthetic, traffic)
     desk.out.wrote(where, f"{filled.users:,} users, {filled.interactions:,} interactions")
     if filled.memory:
         desk.out.say(f"       {filled.memory.render()}")
@@ -40,7 +49,9 @@ def materialize(desk: Desk, interactions: Path | None, synthetic: int | None, tr
     return Outcome(filled)
 
 
-def _from_log(desk: Desk, interactions: Path, traffic: Path | None) -> "tuple[Materialized, Traffic | None]":
+def _from_log(
+    desk: Desk, interactions: Path, traffic: Path | None, replace: bool
+) -> "tuple[Materialized, Traffic | None]":
     from contracts.pointer import POINTER, find_artifact
     from export.materialize import materialize as fill
     from export.materialize import write_traffic
@@ -51,7 +62,7 @@ def _from_log(desk: Desk, interactions: Path, traffic: Path | None) -> "tuple[Ma
     log = read_log(interactions, settings.log, progress=desk.out.progress)
     desk.out.read(interactions, f"{len(log.frame):,} interactions")
     with feature_cache_url(settings) as url:
-        filled = fill(log, settings, url, desk.out.progress)
+        filled = fill(log, settings, url, desk.out.progress, replace=replace)
     if not promoted:
         return filled, None
     return filled, write_traffic(log, promoted, settings.features.history_length, traffic)

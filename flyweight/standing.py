@@ -53,10 +53,21 @@ def standing(artifact: Artifact, settings: Settings, redis_url: str, scratch: Pa
         _await_ready(process, url, log)
         yield url
     finally:
-        process.send_signal(signal.SIGTERM)
+        _end(process)
+
+
+def _end(process: subprocess.Popen) -> None:
+    """SIGTERM, and SIGKILL for whoever is left of the family, also when somebody is tired of waiting."""
+    from loadtests.processes import family_of, kill
+
+    family = family_of(process.pid)
+    process.send_signal(signal.SIGTERM)
+    try:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
-        process.kill()
+    finally:
+        kill(family)
+        process.wait()
 
 
 def _await_ready(process: subprocess.Popen, url: str, log: Path) -> None:

@@ -11,6 +11,14 @@ from loadtests.visits import Question, forbidden
 class WrongAnswer(Exception):
     """What is wrong with an answer, in few words and without ids, so that equal complaints add up."""
 
+    answered = True
+
+
+class NoAnswer(WrongAnswer):
+    """None came, or it came too late."""
+
+    answered = False
+
 
 class Item(msgspec.Struct):
     item_id: str

@@ -3,6 +3,7 @@
 Up in steps of two until the SLO is missed (or down until it is kept), then between the two until they are 5 %
 apart; then the rate found and two somewhat lower ones are tried again, in random order, so that a machine that
 gets slower or faster meanwhile does not decide. What kept the SLO in most of these runs is the capacity.
+A run that no other rate would make valid ends the search: there is nothing to find.
 """
 
 import random
@@ -25,7 +26,10 @@ _LOWEST_RATE = 1.0
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """One run. `cpu_us`: CPU time of the service's own processes per request, None where they are elsewhere."""
+    """One run. `cpu_us`: CPU time of the service's own processes per request, None where it is not known.
+
+    `hopeless`: not valid, and no other rate would mend that.
+    """
 
     rate: float
     outcome: Outcome
@@ -35,6 +39,7 @@ class Probe(msgspec.Struct, frozen=True):
     goodput: float | None
     cpu_us: float | None
     confirms: bool = False
+    hopeless: bool = False
 
     @property
     def met(self) -> bool:
@@ -43,7 +48,8 @@ class Probe(msgspec.Struct, frozen=True):
 
 class Capacity(msgspec.Struct, frozen=True):
     """`rate`: requests per second, None when no rate was confirmed. `knee`: the highest rate at which p99 is at
-    most twice what it is at the lowest. `lower_bound`: the service could do more than could be sent, or was tried.
+    most twice what it is at the lowest. `lower_bound`: nothing above `rate` was missed, so the service may do more
+    than could be sent, or was tried.
     """
 
     rate: float | None
@@ -56,7 +62,9 @@ class Capacity(msgspec.Struct, frozen=True):
     def outcome(self) -> Outcome:
         if self.rate is not None:
             return "met"
-        return "not valid" if all(probe.outcome == "not valid" for probe in self.probes) else "missed"
+        if self.probes[-1].hopeless or all(probe.outcome == "not valid" for probe in self.probes):
+            return "not valid"
+        return "missed"
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -72,24 +80,38 @@ Search = Generator[Ask, Probe, Capacity]
 def search(start: float, luck: random.Random) -> Search:
     """Yields the runs it wants, takes what came of them, returns the capacity."""
     probes: list[Probe] = []
+    try:
+        confirmed = yield from _find(start, probes, luck)
+    except _Hopeless:
+        confirmed = None
+    return Capacity(
+        rate=confirmed,
+        knee=knee_of(probes),
+        cpu_us=_median([p.cpu_us for p in probes if p.cpu_us is not None and confirmed and p.rate == confirmed]),
+        lower_bound=confirmed is not None
+        and not any(p.outcome == "missed" and p.rate > confirmed for p in probes),
+        probes=probes,
+    )
+
+
+class _Hopeless(Exception):
+    """The last run was not valid, and no other rate would mend that."""
+
+
+def _find(start: float, probes: list[Probe], luck: random.Random) -> Generator[Ask, Probe, float | None]:
     low, high = yield from _bracket(start, probes)
     while low and high and high / low > PRECISION:
         middle = sqrt(low * high)
         probe = yield from _try(Ask(middle), probes)
         low, high = (middle, high) if probe.met else (low, middle)
-    confirmed = (yield from _confirm_or_lower(low, probes, luck)) if low else None
-    return Capacity(
-        rate=confirmed,
-        knee=knee_of(probes),
-        cpu_us=_median([p.cpu_us for p in probes if p.cpu_us is not None and confirmed and p.rate == confirmed]),
-        lower_bound=bool(low) and all(p.outcome == "not valid" for p in probes if p.rate == high),
-        probes=probes,
-    )
+    return (yield from _confirm_or_lower(low, probes, luck)) if low else None
 
 
 def _try(ask: Ask, probes: list[Probe]) -> Generator[Ask, Probe, Probe]:
     probe = yield ask
     probes.append(probe)
+    if probe.hopeless:
+        raise _Hopeless
     return probe
 
 
@@ -152,6 +174,7 @@ def knee_of(probes: Sequence[Probe]) -> float | None:
 
 
 def probe_of(verdict: Verdict, rate: float, cpu_seconds: float | None, *, confirms: bool) -> Probe:
+    """A service that weakens its answers so that the run is not valid could not carry the rate: that is missed."""
     figures = verdict.figures
     missed = [
         f"{o.expression} (found {'too many failed' if o.value is None else format(o.value, '.4g')})"
@@ -161,13 +184,14 @@ def probe_of(verdict: Verdict, rate: float, cpu_seconds: float | None, *, confir
     answered = max(verdict.counts.answered, 1)
     return Probe(
         rate=rate,
-        outcome=verdict.outcome,
+        outcome="missed" if verdict.blame == "service" else verdict.outcome,
         why="; ".join(verdict.problems or missed),
         p50_ms=figures.latency_ms.get("p50") if figures else None,
         p99_ms=figures.latency_ms.get("p99") if figures else None,
         goodput=figures.goodput if figures else None,
-        cpu_us=None if cpu_seconds is None else cpu_seconds / answered * 1e6,
+        cpu_us=cpu_seconds / answered * 1e6 if cpu_seconds else None,  # 0 is less than the system can tell
         confirms=confirms,
+        hopeless=verdict.blame == "setup",
     )
 
 

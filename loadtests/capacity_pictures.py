@@ -36,7 +36,7 @@ def draw_throughput(rated: Sequence[Rated], objectives: Sequence[str]) -> Html:
         for place, one in enumerate(rated):
             _draw_probes(axes, one, place)
         axes.set_xlim(left=0)
-        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncols=3, borderaxespad=0)
+        _name_lines(axes)
         return inlined(figure, "Latency against throughput of every run; the figures stand in the table of runs")
 
 
@@ -51,11 +51,9 @@ def draw_value(rated: Sequence[Rated]) -> Html:
             spread = [[one.quality - low], [high - one.quality]]
             axes.errorbar(
                 [across], [one.quality], yerr=spread, color=_COLOURS[place % 8], marker=_MARKERS[place % 8],
-                markersize=8, capsize=4, lw=1.4,
+                markersize=8, capsize=4, lw=1.4, label=one.name,
             )  # fmt: skip
-            axes.annotate(
-                one.name, (across, one.quality), (9, 5), textcoords="offset points", color=_COLOURS[place % 8]
-            )
+        _name_lines(axes)
         axes.set_xlim(0, max(1e6 / one.capacity.cpu_us for one in shown) * 1.3)
         return inlined(figure, "Quality against throughput per vCPU; the figures stand in the table above")
 
@@ -67,6 +65,10 @@ def _figure(across: str, up: str) -> tuple[Figure, Axes]:
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     return figure, axes
+
+
+def _name_lines(axes: Axes) -> None:
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncols=3, borderaxespad=0)
 
 
 def _draw_probes(axes: Axes, one: Rated, place: int) -> None:

@@ -8,6 +8,8 @@ from loadtests.capacity_words import comparison_row, headings, render_sizing
 from loadtests.comparison import Rated, Rating
 from loadtests.report_style import Html, element, facts, joined, milliseconds, number, percent, section, table
 
+_IN_SHORT = {"missed": "No rate keeps the SLO", "not valid": "Not valid, no figure"}
+
 
 def page(rating: Rating) -> bytes:
     """The page, in UTF-8. Whatever was measured or given is escaped. Same rating, same bytes."""
@@ -27,18 +29,18 @@ def page(rating: Rating) -> bytes:
 
 def _headline(rating: Rating, title: str) -> Html:
     rated, objectives = rating.rated, ", ".join(map(_in_words, rating.objectives)) or "no objective at all"
-    rates = [one.capacity.rate for one in rated]
+    outcomes = [one.capacity.outcome for one in rated]
     if len(rated) > 1:
         words = f"{len(rated)} artifacts, {sum(len(one.capacity.probes) for one in rated)} runs in turn"
     else:
-        words = "No rate keeps the SLO" if rates[0] is None else f"{_rate(rated[0])} requests/s"
+        words = _IN_SHORT.get(outcomes[0]) or f"{_rate(rated[0])} requests/s"
     named = [
         ("keeping", objectives),
         ("scenario", f"{rating.setup.scenario}, Poisson arrivals"),
         ("machine", f"{rating.cores} cores, which service and generator share where both are on it"),
         *((f"plan {one.name}", render_sizing(one.sizing)) for one in rated if one.sizing),
     ]
-    colour = "missed" if None in rates else "met"
+    colour = next((outcome for outcome in ("not valid", "missed") if outcome in outcomes), "met").replace(" ", "-")
     return element(
         "header", element("p", title, class_="title"), element("h1", words), facts(named), class_=colour
     )
@@ -112,7 +114,8 @@ def _method(rating: Rating) -> Html:
         "in random order. The highest rate that was met in most of its runs, and all below it too, counts.",
         "Several artifacts run in turn, so that a machine that changes meanwhile changes for all.",
         "Latency counts from when a request was due. A request that failed counts as slower than any bound.",
-        "A run that was not valid (the generator was late, the rate was not reached) does not count as met.",
+        "A run that was not valid (the generator was late, the rate was not reached) does not count as met. One "
+        "that no other rate would mend ends the search. A service that stops answering has missed that rate.",
         f"The last run took {number(setup.seconds)} s; where the percentiles of the SLO need more requests, "
         f"longer. {setup.known_share:.0%} of the visits were by {setup.known_users:,} known users (median history "
         f"{setup.median_history:g} items).",

@@ -83,7 +83,7 @@ class EventSender:
         session, tally = self._session, self._session.tally.events
         sent = session.now()
         seconds = ANSWER_TIMEOUT_SECONDS - (0.0 if due is None else sent - due)
-        posted = post(self._client, "/events", msgspec.json.encode({"events": clicks}), seconds)
+        posted = post(self._client, session.url, "/events", msgspec.json.encode({"events": clicks}), seconds)
         arrived = session.now()
         recorded = _read(posted.content) if posted.status == 202 else None
         if recorded is None:

@@ -64,7 +64,7 @@ class Freshness:
         session, counts = self._session, self._session.tally.events.counts
         body, sent = msgspec.json.encode({"user_id": user, "k": self._k, "seen": "mask"}), session.now()
         counts.asked += 1
-        posted = post(self._client, "/predict", body, ANSWER_TIMEOUT_SECONDS)
+        posted = post(self._client, self._session.url, "/predict", body, ANSWER_TIMEOUT_SECONDS)
         answer = _read(posted.content) if posted.status == 200 else None
         log, latency = session.tally.log, session.now() - sent
         if answer is None or not answer.items:

@@ -14,16 +14,20 @@ from typing import ClassVar
 import gevent
 from gevent.pool import Group
 from locust import FastHttpUser, task
+from locust.contrib.fasthttp import ResponseContextManager
 from locust.exception import StopUser
 
+from contracts.client_key import key_headers
 from loadtests import stage
-from loadtests.answers import WrongAnswer, check_answer
+from loadtests.answers import Answer, NoAnswer, WrongAnswer, check_answer
 from loadtests.clock import Clock
 from loadtests.load import Load
 from loadtests.retrying import Retrying
-from loadtests.session import ANSWER_TIMEOUT_SECONDS, Session
+from loadtests.session import ANSWER_TIMEOUT_SECONDS, TOO_LATE, Session
 from loadtests.traffic import Traffic
+from loadtests.visits import Question
 
+_HEADERS = {"Content-Type": "application/json", **key_headers()}
 _SETTLE_SECONDS = 0.5
 MOST_IN_FLIGHT = 1000
 """Of one process. When so many wait, the service is far behind; who is due then waits here, and that counts."""
@@ -34,7 +38,6 @@ class Generator(FastHttpUser):
 
     abstract = True
     scenario: ClassVar[str]
-    judges_latency: ClassVar[bool] = True
     concurrency = MOST_IN_FLIGHT
     network_timeout = ANSWER_TIMEOUT_SECONDS
     connection_timeout = ANSWER_TIMEOUT_SECONDS
@@ -77,12 +80,15 @@ class Generator(FastHttpUser):
 
     @task
     def play(self) -> None:
+        if self.session is None:  # the test could not begin; the log says why
+            raise StopUser
         gevent.sleep(_SETTLE_SECONDS)  # locust is still busy with the start
         self.session.start()
+        stage.begin_story(self.environment)
         self._asked = Group()
         self.tell()
         self._asked.join()
-        self.session.finish()
+        self.session.finish(self.seconds(self.load))
         stage.end_of_story(self.environment)
         raise StopUser
 
@@ -111,30 +117,61 @@ class Generator(FastHttpUser):
         """One request that is due so many seconds after the start. True when it was answered well."""
         session = self.session
         visit, question = session.visits.next_question(session.now())
+        session.tally.begin(due, session.now() - due, question)
+        try:
+            answer, latency = self._await_answer(question, due)
+        except WrongAnswer as wrong:
+            session.tally.record_failure(str(wrong), due, answered=wrong.answered)
+            return False
+        except Exception as error:  # locust tells of lost connections in other ways, so there was an answer
+            session.tally.record_failure(type(error).__name__, due, answered=True)
+            return False
+        session.tally.record_answer(question, answer, due, latency)
+        session.visits.look(visit, [item.item_id for item in answer.items], session.now())
+        return True
+
+    def _await_answer(self, question: Question, due: float) -> tuple[Answer, float]:
+        """The answer, and the seconds from when it was due to when all of it had come. Raises `WrongAnswer`."""
+        session = self.session
         sent_id = f"{session.luck.getrandbits(64):016x}"
-        session.tally.begin(due, session.now() - due)
-        with self.client.post(
-            "/predict",
-            data=question.body(),
-            headers={"Content-Type": "application/json", "X-Request-Id": sent_id},
-            catch_response=True,
-        ) as response:
+        with self._send(question, sent_id, due) as response:
             latency = session.now() - due
             response.request_meta["response_time"] = latency * 1000  # from when it was due, in locust's tables too
-            answered = response.status_code != 0
             try:
+                if latency >= ANSWER_TIMEOUT_SECONDS:
+                    raise NoAnswer(TOO_LATE)
+                if response.status_code == 0:
+                    raise NoAnswer(type(response.error).__name__)
                 if response.status_code != 200:
-                    raise WrongAnswer(
-                        f"status {response.status_code}" if answered else type(response.error).__name__
-                    )
+                    raise WrongAnswer(f"status {response.status_code}")
                 echoed_id = response.headers.get("x-request-id")
-                answer = check_answer(
-                    question, response.content, sent_id, echoed_id, session.traffic.catalog, session.policies
-                )
-            except WrongAnswer as wrong:
-                session.tally.record_failure(str(wrong), due, answered=answered)
-                response.failure(str(wrong))
-                return False
-            session.tally.record_answer(question, answer, due, latency)
-            session.visits.look(visit, [item.item_id for item in answer.items], session.now())
-            return True
+                content, catalog = response.content, session.traffic.catalog
+                return check_answer(question, content, sent_id, echoed_id, catalog, session.policies), latency
+            except Exception as error:
+                response.failure(str(error))
+                raise
+
+    def _send(self, question: Question, sent_id: str, due: float) -> ResponseContextManager:
+        """What came, in whatever state; nothing is waited for longer than until the answer counts as none.
+
+        That holds for the wait for a free connection and for an answer that trickles, too, which timeouts of a
+        connection do not bound.
+        """
+        left = due + ANSWER_TIMEOUT_SECONDS - self.session.now()
+        if left <= 0:
+            raise NoAnswer(TOO_LATE)
+        deadline = gevent.Timeout.start_new(left)
+        try:
+            return self.client.post(
+                f"{self.session.url}/predict",
+                name="/predict",
+                data=question.body(),
+                headers={"X-Request-Id": sent_id, **_HEADERS},
+                catch_response=True,
+            )
+        except gevent.Timeout as timeout:
+            if timeout is not deadline:
+                raise
+            raise NoAnswer(TOO_LATE) from timeout
+        finally:
+            deadline.close()

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from math import ceil
 
+from contracts.faults import UsageFault
 from contracts.sections import Loadtest, Slo
 from contracts.settings import read_settings
 from loadtests.event_options import EventOptions, add_event_options, read_event_options
@@ -53,6 +54,7 @@ class Load:
 
     @property
     def connections_of_each(self) -> int:
+        """All processes ask alike, so there may be a few more in all than were asked for."""
         return ceil(self.settings.connections / self.generators)
 
     @property
@@ -75,6 +77,17 @@ def add_options(parser: ArgumentParser, **_: object) -> None:
     add_event_options(group)
     group.add_argument("--live", help="where it stands twice a second how the run goes, as JSON")
     group.add_argument("--result", help="where the verdict goes as JSON")
+
+
+def check_processes(scenario: str, processes: int, connections: int) -> None:
+    """Raises `UsageFault` where so many processes of the generator cannot do what the scenario says."""
+    if scenario == "single-stream" and processes > 1:
+        raise UsageFault(f"single-stream is one user alone: found {processes} processes, expected 1.")
+    if scenario == "offline" and connections < processes:
+        raise UsageFault(
+            f"{processes} processes cannot share fewer connections: found {connections}, expected at least "
+            f"{processes}. Give more --connections, or fewer --processes."
+        )
 
 
 def read_load(options: Namespace) -> Load:

@@ -49,7 +49,7 @@ def draw_latency(verdict: Verdict) -> Html:
 def draw_seconds(verdict: Verdict) -> Html:
     """Requests per second and, below, their latencies; a vertical line where a command ran. Needs seconds."""
     steps = _Steps(verdict.seconds)
-    hooks = [hook for hook in verdict.hooks if steps.edges[0] <= hook.seconds <= steps.edges[-1]]
+    hooks = [hook for hook in verdict.hooks if hook.begun and steps.edges[0] <= hook.seconds <= steps.edges[-1]]
     with matplotlib.rc_context(LINES | {"svg.hashsalt": "seconds"}):
         height = 460 + _ROW * len(hooks)
         figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import gevent
 
-HEADERS = {"Content-Type": "application/json"}
+from contracts.client_key import key_headers
+
+HEADERS = {"Content-Type": "application/json", **key_headers()}
 
 
 class Posted(NamedTuple):
@@ -17,11 +19,11 @@ class Posted(NamedTuple):
     why: str
 
 
-def post(client, path: str, body: bytes, seconds: float, headers: Mapping[str, str] = HEADERS) -> Posted:
-    """`client`: of locust, in whose tables the request stands."""
+def post(client, url: str, path: str, body: bytes, seconds: float) -> Posted:
+    """`client`: of locust, in whose tables the request stands by its path."""
     deadline = gevent.Timeout.start_new(max(seconds, 0.001))
     try:
-        with client.post(path, data=body, headers=dict(headers), catch_response=True) as response:
+        with client.post(url + path, name=path, data=body, headers=HEADERS, catch_response=True) as response:
             status = response.status_code
             why = "" if 0 < status < 400 else f"status {status}" if status else type(response.error).__name__
             if why:

@@ -12,7 +12,7 @@ from loadtests.pictures import draw_latency, draw_seconds
 from loadtests.report_style import Html, element, facts, joined, milliseconds, number, percent, section, table
 from loadtests.validity import MAX_CLOCK_JUMP_SECONDS, MAX_CPU_SHARE
 from loadtests.verdict import Figures, JudgedObjective, Verdict
-from loadtests.wording import CLOSED_WORKLOAD, describe_mix
+from loadtests.wording import CLOSED_WORKLOAD, describe_end, describe_mix, find_warnings
 
 _WORDS = {"met": "SLO met", "missed": "SLO missed", "not valid": "Not valid"}
 _SIGNS = {"met": "✓", "missed": "✗", "not valid": "?"}
@@ -55,10 +55,12 @@ def _verdict(verdict: Verdict, title: str) -> Html:
         facts(named),
         class_=outcome.replace(" ", "-"),
     )
+    warnings = find_warnings(verdict)
     problems = element("ul", *(element("li", problem) for problem in verdict.problems), class_="problems")
     return joined(
         header,
         problems if verdict.problems else "",
+        element("ul", *(element("li", warning) for warning in warnings), class_="problems") if warnings else "",
         _objectives(verdict.objectives) if verdict.objectives else "",
         _tiles(verdict.figures) if verdict.figures else "",
     )
@@ -122,11 +124,13 @@ def _latency(verdict: Verdict) -> Html:
 def _over_time(verdict: Verdict) -> Html:
     if not verdict.seconds and not verdict.hooks:
         return Html("")
-    commands = [(element("code", hook.command), f"{hook.seconds:g} s", hook.exit_code) for hook in verdict.hooks]
+    commands = [
+        (element("code", hook.command), f"{hook.seconds:g} s", describe_end(hook)) for hook in verdict.hooks
+    ]
     return section(
         "Over time",
         draw_seconds(verdict) if verdict.seconds else "",
-        table(("command", "run after", "exit code (– had not ended)"), commands) if commands else "",
+        table(("command", "at", "how it ended"), commands) if commands else "",
     )
 
 
@@ -139,6 +143,8 @@ def _requests(verdict: Verdict) -> Html:
         ("failed", f"{counts.begun - counts.valid:,} requests, {counts.unanswered:,} of them without any answer"),
         ("known users", f"{counts.known_by_model:,} answers by the model, "
          f"{sum(counts.known_without_model.values()):,} by something else"),
+        ("anonymous users", f"{counts.anonymous_by_model:,} answers by the model, "
+         f"{sum(counts.anonymous_without_model.values()):,} by something else"),
     ])  # fmt: skip
 
 

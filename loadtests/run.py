@@ -3,64 +3,31 @@
 locust patches the standard library for gevent, so it never runs inside ours.
 """
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from contracts import durable
-from contracts.faults import Fault, RunNotValid, UsageFault
+from contracts.client_key import KEY_VARIABLE
+from contracts.faults import Fault
 from contracts.sections import Settings
 from contracts.settings import SHORT_VARIABLES
-from loadtests.event_options import WITH_EVENTS, EventOptions, check_events
+from loadtests.event_options import WITH_EVENTS
 from loadtests.live import LIVE, Now
-from loadtests.traffic import read_traffic
+from loadtests.order import SCENARIOS, Order, check
 from loadtests.verdict import Verdict
 
-SCENARIOS = {
-    path.stem.replace("_", "-"): path for path in sorted(Path(__file__).parent.glob("scenarios/[a-z]*.py"))
-}
 VERDICT, TABLES, LOG, ACCEPTED = "verdict.json", "locust.html", "locust.log", "accepted-events.txt"
 GRACE_SECONDS = 60
 """Beyond the duration: to start, to wait for the last answers, to write the report."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """One run that is wanted. `hooks`: seconds after the start, command. `processes`: of the generator."""
-
-    url: str
-    scenario: str = "server"
-    traffic: Path | None = None
-    replay_speed: float | None = None
-    hooks: tuple[tuple[float, str], ...] = ()
-    processes: int = 1
-    events: EventOptions = field(default_factory=EventOptions)
-
-
-def check(order: Order) -> None:
-    """Raises `UsageFault` for what cannot be played, `RunNotValid` when nothing answers at the URL."""
-    if order.scenario not in SCENARIOS:
-        raise UsageFault(f"there is no scenario {order.scenario!r}; expected one of {', '.join(SCENARIOS)}.")
-    traffic = read_traffic(order.traffic) if order.traffic else None
-    if order.replay_speed and (traffic is None or not traffic.visits):
-        raise UsageFault(
-            "--replay needs a traffic file with visits; write one with `flyweight materialize --traffic`."
-        )
-    check_events(order.scenario, order.events, len(traffic.users) if traffic else 0)
-    if order.replay_speed and (order.processes > 1 or order.scenario != "server"):
-        raise UsageFault("--replay goes with the scenario server and one process.")
-    if order.scenario != "cold-start":
-        _check_that_something_answers(order.url)
 
 
 def run(order: Order, settings: Settings, out: Path, watch: Callable[[Now], None] = lambda now: None) -> Verdict:
@@ -71,7 +38,7 @@ def run(order: Order, settings: Settings, out: Path, watch: Callable[[Now], None
     `watch` is told how it goes, a few times a second. `verdict.exit_code` is 0 met, 1 missed, 3 not valid. Raises
     what `check` does, and `Fault` when locust itself fails.
     """
-    check(order)
+    check(order, settings)
     with durable.new_directory(out) as folder:
         with (folder / LOG).open("wb") as log:
             exit_code = _wait_for(_command(order, settings, folder), folder, log, _longest(order, settings), watch)
@@ -79,16 +46,6 @@ def run(order: Order, settings: Settings, out: Path, watch: Callable[[Now], None
         if not (folder / VERDICT).exists():
             raise _explain(exit_code, (folder / LOG).read_text(errors="replace"))
         return msgspec.json.decode((folder / VERDICT).read_bytes(), type=Verdict)
-
-
-def _check_that_something_answers(url: str) -> None:
-    try:
-        urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
-    except urllib.error.HTTPError as answer:
-        answer.close()  # something is there; whether it answers well is what the run finds out
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise RunNotValid(f"nothing answers at {url} ({reason}). Start it with `flyweight serve`.") from error
 
 
 def _longest(order: Order, settings: Settings) -> int:
@@ -186,17 +143,23 @@ def _wait_for(command: list[str], folder: Path, log, seconds: int, watch: Callab
             except subprocess.TimeoutExpired:
                 watch(Now.read(folder / LIVE, elapsed, seconds))
     finally:
-        if child.poll() is None:
+        _end(child)
+
+
+def _end(child: subprocess.Popen) -> None:
+    """Kill first and wait then, so that whoever presses Ctrl-C twice leaves no load running."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+        child.wait()
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The child gets every setting as a flag, so that no other configuration can reach it."""
+    """The child gets every setting as a flag, so that no other configuration can reach it; the key is none."""
     others = {
         name: value
         for name, value in environ.items()
-        if name not in SHORT_VARIABLES and not name.startswith(("FLYWEIGHT_", "LOCUST_"))
+        if name == KEY_VARIABLE or (name not in SHORT_VARIABLES and not name.startswith(("FLYWEIGHT_", "LOCUST_")))
     }
     return others | {"PYTHONPATH": str(Path(__file__).parent.parent)}
 

@@ -1,6 +1,7 @@
 """One run in one process: when it began, who asks, what came of it, and what the service says of itself."""
 
 import gc
+import http.client
 import importlib.metadata
 import platform
 import random
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from contracts.client_key import key_headers
 from contracts.machine import cores, cpu_model
 from contracts.slo import Objective
 from loadtests.load import Load
@@ -18,18 +20,20 @@ from loadtests.traffic import Traffic
 from loadtests.visits import Mix, Replay, Visits
 
 ANSWER_TIMEOUT_SECONDS = 5.0
-"""An answer that takes longer counts as none."""
+"""An answer that comes later than this after it was due counts as none."""
+TOO_LATE = f"not answered within {ANSWER_TIMEOUT_SECONDS:g} s"
 
 
 class Session:
     """`luck` differs from process to process and from run to run: two runs are two samples."""
 
     def __init__(self, load: Load, traffic: Traffic, url: str, objectives: Sequence[Objective]) -> None:
-        self.load, self.traffic, self.url = load, traffic, url
+        self.load, self.traffic, self.url = load, traffic, url.rstrip("/")
         self.luck = random.Random()
         self.visits = _visits(load, traffic, self.luck)
-        self.status = _ask_status(url)
-        self.is_closing = False
+        self.status = _ask_status(self.url)
+        self.policies = _policies(self.status)
+        self._closed_at: float | None = None
         self.objectives = objectives
         self.tally = self._new_tally()
         self.started = time.monotonic()
@@ -43,6 +47,14 @@ class Session:
     def now(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self.started
+
+    def close(self) -> None:
+        """From now on nothing is due."""
+        self._closed_at = self.now() if self._closed_at is None else self._closed_at
+
+    @property
+    def is_closing(self) -> bool:
+        return self._closed_at is not None
 
     def is_over(self) -> bool:
         return self.is_closing or self.now() >= self.load.seconds
@@ -59,20 +71,16 @@ class Session:
         bounds = [objective.bound for objective in self.objectives if objective.percent is not None]
         return Tally(max(bounds) * 1000 if bounds else float("inf"))
 
-    def finish(self) -> None:
-        """No request is under way any more."""
+    def finish(self, seconds: float) -> None:
+        """No request is under way any more. `seconds`: how long they were to be due."""
         health = self.tally.health
         elapsed = self.now()
         health.seconds = elapsed - self._counted_from
+        until = elapsed if self._closed_at is None else self._closed_at
+        health.due_seconds = max(0.0, min(seconds, until - self._counted_from))
         health.cpu_share = (time.process_time() - self._cpu) / elapsed
         health.clock_jump_seconds = abs(time.time() - self._clock - elapsed)
         health.finished = True
-
-    @property
-    def policies(self) -> dict[str, str]:
-        """Model version -> the repeat policy that it answers with, as far as the service said so."""
-        artifact = self.status.get("artifact", {})
-        return {artifact["version"]: artifact["repeat_policy"]} if artifact else {}
 
     @property
     def generator(self) -> dict[str, object]:
@@ -100,10 +108,19 @@ def _visits(load: Load, traffic: Traffic, luck: random.Random) -> Visits | Repla
     return Visits(traffic, mix, luck)
 
 
+def _policies(status: dict) -> dict[str, str]:
+    """Model version -> the repeat policy that it answers with, as far as the service said so."""
+    artifact = status.get("artifact")
+    if not isinstance(artifact, dict) or "version" not in artifact:
+        return {}
+    return {artifact["version"]: artifact.get("repeat_policy")}
+
+
 def _ask_status(url: str) -> dict:
     """What the service says of itself; empty where it says nothing that can be read."""
     try:
-        with urllib.request.urlopen(f"{url}/status", timeout=ANSWER_TIMEOUT_SECONDS) as response:
+        request = urllib.request.Request(f"{url}/status", headers=key_headers())
+        with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS) as response:
             return msgspec.json.decode(response.read(), type=dict)
-    except (OSError, ValueError, msgspec.MsgspecError):
+    except (OSError, ValueError, http.client.HTTPException, msgspec.MsgspecError):
         return {}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from hdrh.histogram import HdrHistogram
 
+from contracts.reasons import Source
 from loadtests.answer_log import NoLog
 from loadtests.answers import Answer
 from loadtests.event_tally import EventTally
@@ -23,7 +24,8 @@ class Counts(msgspec.Struct):
     """Requests by what became of them. `sources`, `reasons` and `versions` count valid answers only.
 
     `begun`: all that were due. `good`: valid, not degraded and within the bound. `known_without_model`: valid
-    answers to known users from another source than the model, by reason. `most_in_flight`: of one process.
+    answers to known users from another source than the model, by reason; `anonymous_…`: to those who sent a
+    history. `most_in_flight`: of one process. `visits`: how many began, `known_visits` of them by known users.
     """
 
     begun: int = 0
@@ -36,6 +38,10 @@ class Counts(msgspec.Struct):
     known_by_model: int = 0
     known_without_model: dict[str, int] = {}
     most_in_flight: int = 0
+    anonymous_by_model: int = 0
+    anonymous_without_model: dict[str, int] = {}
+    visits: int = 0
+    known_visits: int = 0
 
     @property
     def valid(self) -> int:
@@ -49,7 +55,8 @@ class Counts(msgspec.Struct):
 class Health(msgspec.Struct):
     """Of a generator process; `cpu_share`: of one core. `finished`: it reported its end.
 
-    `first_good_seconds`: from the start to when the first good answer had come.
+    `first_good_seconds`: from the start to when the first good answer had come. `due_seconds`: the part of
+    `seconds` in which requests were due, without the wait for the last answers; 0 where that is not known.
     """
 
     seconds: float = 0.0
@@ -57,6 +64,7 @@ class Health(msgspec.Struct):
     cpu_share: float = 0.0
     clock_jump_seconds: float = 0.0
     finished: bool = False
+    due_seconds: float = 0.0
 
 
 class Second:
@@ -87,9 +95,12 @@ class Tally:
         self.events = EventTally()
         self.log = NoLog()
 
-    def begin(self, due: float, lag: float) -> None:
+    def begin(self, due: float, lag: float, question: Question | None = None) -> None:
         """A request that was due `due` seconds after the start is sent `lag` seconds later."""
         self.counts.begun += 1
+        if question is not None and question.opens_visit:
+            self.counts.visits += 1
+            self.counts.known_visits += question.known
         self._second(due).begun += 1
         self.lag_us.record_value(_microseconds(lag))
         self._in_flight += 1
@@ -104,10 +115,7 @@ class Tally:
         _count(counts.sources, answer.source)
         _count(counts.reasons, answer.reason)
         _count(counts.versions, f"{answer.model.name}:{answer.model.variant} {answer.model.version}")
-        if question.known and answer.source == "model":
-            counts.known_by_model += 1
-        elif question.known:
-            _count(counts.known_without_model, answer.reason)
+        self._count_model(question, answer)
         second.latency_us.record_value(latency_us)
         second.degraded += answer.degraded
         if not answer.degraded and latency_us <= self._bound_us:
@@ -115,6 +123,18 @@ class Tally:
             if self.health.first_good_seconds is None:
                 self.health.first_good_seconds = due + latency
         (self.degraded_us if answer.degraded else self.healthy_us).record_value(latency_us)
+
+    def _count_model(self, question: Question, answer: Answer) -> None:
+        """Whoever has a history is to get the model: it is what the test is about."""
+        counts, by_model = self.counts, answer.source == Source.MODEL
+        if question.known and by_model:
+            counts.known_by_model += 1
+        elif question.known:
+            _count(counts.known_without_model, answer.reason)
+        elif question.history and by_model:
+            counts.anonymous_by_model += 1
+        elif question.history:
+            _count(counts.anonymous_without_model, answer.reason)
 
     def record_failure(self, complaint: str, due: float, *, answered: bool) -> None:
         self._in_flight -= 1
@@ -165,7 +185,7 @@ def add_up(tallies: Iterable[Tally]) -> Tally:
     for tally in tallies:
         _add_counts(total.counts, tally.counts)
         total.events.add(tally.events)
-        for name in ("seconds", "cpu_share", "clock_jump_seconds"):
+        for name in ("seconds", "cpu_share", "clock_jump_seconds", "due_seconds"):
             setattr(total.health, name, max(getattr(total.health, name), getattr(tally.health, name)))
         total.health.finished &= tally.health.finished
         firsts = [t.health.first_good_seconds for t in (total, tally) if t.health.first_good_seconds is not None]
@@ -181,9 +201,9 @@ def add_up(tallies: Iterable[Tally]) -> Tally:
 
 
 def _add_counts(sums: Counts, counts: Counts) -> None:
-    for name in ("begun", "answered", "good", "known_by_model"):
+    for name in ("begun", "answered", "good", "known_by_model", "anonymous_by_model", "visits", "known_visits"):
         setattr(sums, name, getattr(sums, name) + getattr(counts, name))
-    for name in ("failures", "sources", "reasons", "versions", "known_without_model"):
+    for name in ("failures", "sources", "reasons", "versions", "known_without_model", "anonymous_without_model"):
         for key, number in getattr(counts, name).items():
             _count(getattr(sums, name), key, number)
     sums.most_in_flight = max(sums.most_in_flight, counts.most_in_flight)

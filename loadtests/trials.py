@@ -2,18 +2,20 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
 import msgspec
 
+from contracts.faults import RunNotValid
 from contracts.sections import Settings
 from loadtests.capacity import Ask, Capacity, Probe, Search, probe_of
 from loadtests.comparison import interleave
 from loadtests.live import Now
-from loadtests.processes import cpu_seconds, service_processes
-from loadtests.run import Order, run
+from loadtests.order import Order, answers_within
+from loadtests.processes import all_alive, cpu_seconds, service_processes
+from loadtests.run import run
 from loadtests.validity import samples_needed
 from loadtests.verdict import Verdict
 
@@ -21,13 +23,17 @@ _SPARE = 1.2
 """More requests than the percentiles of the SLO need at least, for arrivals vary."""
 
 
+_BACK_SECONDS = 30
+"""So long a service that stopped answering is waited for, once in a search."""
+
+
 @dataclass(frozen=True)
 class Told:
-    """A run that ended; `name`: of whose search it was."""
+    """A run that ended; `name`: of whose search it was. `verdict`: None where the service was gone."""
 
     name: str
     probe: Probe
-    verdict: Verdict
+    verdict: Verdict | None
     count: int
 
 
@@ -40,24 +46,66 @@ def find_capacities(
 ) -> dict[str, Capacity]:
     """Run what the searches ask for, in turn; `tell` hears of every run, `watch` how it goes.
 
-    Raises what `loadtests.run.run` does.
+    A service that stops answering during its search has missed the SLO at that rate. Raises what
+    `loadtests.run.run` does, `RunNotValid` only where nothing has answered yet.
     """
-    count = 0
     with tempfile.TemporaryDirectory(prefix="capacity-") as scratch:
+        trials = _Trials(orders, settings, Path(scratch, "run"), tell, watch)
+        return interleave(searches, trials.play)
 
-        def play(name: str, ask: Ask) -> Probe:
-            nonlocal count
-            count += 1
-            order = orders[name]
-            processes = service_processes(order.url)
-            before = cpu_seconds(processes)
-            verdict = run(order, at_rate(settings, ask.rate), Path(scratch, "run"), watch)
-            cpu = cpu_seconds(processes) - before if processes else None
-            probe = probe_of(verdict, ask.rate, cpu, confirms=ask.confirms)
-            tell(Told(name, probe, verdict, count))
-            return probe
 
-        return interleave(searches, play)
+@dataclass
+class _Trials:
+    orders: Mapping[str, Order]
+    settings: Settings
+    folder: Path
+    tell: Callable[[Told], None]
+    watch: Callable[[Now], None]
+    count: int = 0
+    answered: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+
+    def play(self, name: str, ask: Ask) -> Probe:
+        self.count += 1
+        processes = service_processes(self.orders[name].url)
+        before = cpu_seconds(processes)
+        try:
+            verdict = self._run(name, ask.rate)
+        except RunNotValid as gone:
+            if name not in self.answered:
+                raise
+            probe, verdict = _missed(ask, str(gone)), None
+        else:
+            after = cpu_seconds(processes)
+            cpu = after - before if processes and all_alive(processes) else None
+            probe = self._judge(name, verdict, ask, cpu)
+        self.tell(Told(name, probe, verdict, self.count))
+        return probe
+
+    def _run(self, name: str, rate: float) -> Verdict:
+        order, settings = self.orders[name], at_rate(self.settings, rate)
+        try:
+            return run(order, settings, self.folder, self.watch)
+        except RunNotValid as away:
+            if name not in self.answered or name in self.gone:
+                raise
+            if not answers_within(order.url, _BACK_SECONDS):
+                self.gone.add(name)
+                raise RunNotValid(
+                    f"the service stopped answering, and did not come back within {_BACK_SECONDS} s: {away}"
+                ) from away
+        return run(order, settings, self.folder, self.watch)
+
+    def _judge(self, name: str, verdict: Verdict, ask: Ask, cpu: float | None) -> Probe:
+        if name in self.answered and not verdict.counts.answered:
+            return _missed(ask, f"the service stopped answering: {'; '.join(verdict.problems)}")
+        if verdict.counts.answered:
+            self.answered.add(name)
+        return probe_of(verdict, ask.rate, cpu, confirms=ask.confirms)
+
+
+def _missed(ask: Ask, why: str) -> Probe:
+    return Probe(ask.rate, "missed", why, None, None, None, None, ask.confirms)
 
 
 def at_rate(settings: Settings, rate: float) -> Settings:

@@ -14,7 +14,7 @@ from contracts.slo import Objective
 from loadtests.event_verdict import EventsVerdict
 from loadtests.objectives import JudgedObjective, percentile_ms
 from loadtests.tally import Counts, Health, Tally
-from loadtests.validity import find_problems, samples_needed
+from loadtests.validity import Blame, find_problems, samples_needed, whose
 
 PERCENTS = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99)
 
@@ -45,17 +45,27 @@ class Setup(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class HookRun(msgspec.Struct, forbid_unknown_fields=True):
-    """A command that was run during the test, `--at SECONDS COMMAND`. `exit_code`: None while it still ran."""
+    """A command that was to run during the test, `--at SECONDS COMMAND`. `exit_code`: None while it still ran.
+
+    `begun`: False where the test ended before its moment.
+    """
 
     seconds: float
     command: str
     exit_code: int | None = None
+    begun: bool = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether what was to happen during the test may not have happened."""
+        return not self.begun or self.exit_code not in (0, None)
 
 
 class Figures(msgspec.Struct, forbid_unknown_fields=True):
-    """Shares are 0 to 1. `latency_ms` leaves out a percentile with too few samples; None is beyond any bound.
+    """Rates are by the time in which requests were due; shares are 0 to 1.
 
-    `first_good_seconds`: from the start to the first good answer; None where none came.
+    `latency_ms` leaves out a percentile with too few samples; None is beyond any bound. `first_good_seconds`: from
+    the start to the first good answer; None where none came.
     """
 
     requests_per_second: float
@@ -82,8 +92,8 @@ class OneSecond(msgspec.Struct, forbid_unknown_fields=True):
 class Verdict(msgspec.Struct, forbid_unknown_fields=True):
     """`problems` say why a run is not valid; such a run has counts, but no figures and no objectives.
 
-    `curve`: (share of the requests, milliseconds) for the picture of the latencies. `events`: of POST /events,
-    where the scenario sends any.
+    `blame`: where the gravest of them lies. `curve`: (share of the requests, milliseconds) for the picture of the
+    latencies. `events`: of POST /events, where the scenario sends any.
     """
 
     outcome: Outcome
@@ -98,8 +108,9 @@ class Verdict(msgspec.Struct, forbid_unknown_fields=True):
     curve: list[tuple[float, float]] = []
     service: dict[str, object] = {}
     generator: dict[str, object] = {}
+    blame: Blame | None = None
     events: EventsVerdict | None = None
-    schema_version: int = 2
+    schema_version: int = 3
 
     @property
     def exit_code(self) -> int:
@@ -111,9 +122,16 @@ class Verdict(msgspec.Struct, forbid_unknown_fields=True):
 
 def judge(tally: Tally, objectives: Sequence[Objective], setup: Setup, **more: object) -> Verdict:
     """Judge one run; `more` are fields of `Verdict` that need no judging."""
-    problems = find_problems(tally, objectives, expected=setup.expected, max_lag_ms=setup.max_lag_ms)
+    problems = find_problems(
+        tally,
+        objectives,
+        expected=setup.expected,
+        max_lag_ms=setup.max_lag_ms,
+        known_share=setup.known_share,
+    )
     if problems:
-        return Verdict("not valid", problems, [], None, tally.counts, tally.health, setup, **more)
+        words, blame = [problem.words for problem in problems], whose(problems)
+        return Verdict("not valid", words, [], None, tally.counts, tally.health, setup, blame=blame, **more)
     judged = [_judge_objective(tally, objective) for objective in objectives]
     outcome: Outcome = "met" if all(one.met for one in judged) else "missed"
     pictures = {"seconds": _by_second(tally), "curve": _curve(tally)}
@@ -122,7 +140,7 @@ def judge(tally: Tally, objectives: Sequence[Objective], setup: Setup, **more: o
 
 def measure(tally: Tally) -> Figures:
     """The figures of a run that had answers."""
-    counts, seconds = tally.counts, tally.health.seconds
+    counts, seconds = tally.counts, tally.health.due_seconds or tally.health.seconds
     valid_us = _valid_us(tally)
     return Figures(
         requests_per_second=counts.answered / seconds,

@@ -23,7 +23,7 @@ class Question(msgspec.Struct, frozen=True):
     """One request for recommendations, and what its answer must hold.
 
     `history` are item ids, newest last: those sent by an anonymous user, those that the service knows of a known
-    one. `fewest` items must come.
+    one. `fewest` items must come. `opens_visit`: the first question of a visit.
     """
 
     user_id: str | None
@@ -31,6 +31,7 @@ class Question(msgspec.Struct, frozen=True):
     k: int
     fewest: int
     history: Sequence[str] = ()
+    opens_visit: bool = False
 
     def body(self) -> bytes:
         if self.user_id is None:
@@ -80,9 +81,10 @@ class Visits:
     def next_question(self, now: float) -> tuple[Visit, Question]:
         """Whoever's pause is over at `now` (seconds) asks again; else somebody new does."""
         pausing = self._pausing
-        visit = heapq.heappop(pausing)[2] if pausing and pausing[0][0] <= now else self._somebody_new()
+        comes_back = bool(pausing) and pausing[0][0] <= now
+        visit = heapq.heappop(pausing)[2] if comes_back else self._somebody_new()
         visit.left -= 1
-        return visit, self._question(visit)
+        return visit, self._question(visit, opens_visit=not comes_back)
 
     def look(self, visit: Visit, shown: Sequence[str], now: float) -> None:
         """The answer came; an anonymous visitor looks at one of the items shown. Then everybody thinks."""
@@ -103,11 +105,11 @@ class Visits:
             return Visit(None, False, [item], questions)
         return Visit(f"nobody-{self._luck.getrandbits(64):016x}", False, (), questions)
 
-    def _question(self, visit: Visit) -> Question:
+    def _question(self, visit: Visit, *, opens_visit: bool) -> Question:
         k, items = self._mix.k, len(self._items)
         unseen = items - len(set(visit.history))  # seen items may be masked
         fewest = min(k, max(0, unseen)) if items else k
-        return Question(visit.user_id, visit.known, k, fewest, visit.history)
+        return Question(visit.user_id, visit.known, k, fewest, visit.history, opens_visit)
 
 
 class Replay:
@@ -122,7 +124,7 @@ class Replay:
         user = self._users[next(self._order)]
         fewest = min(self._k, max(0, self._items - len(set(user.history))))
         return Visit(user.user_id, True, user.history, 0), Question(
-            user.user_id, True, self._k, fewest, user.history
+            user.user_id, True, self._k, fewest, user.history, opens_visit=True
         )
 
     def look(self, visit: Visit, shown: Sequence[str], now: float) -> None:

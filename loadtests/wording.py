@@ -1,7 +1,7 @@
 """A verdict in words: every number with its unit, and what the run cannot tell."""
 
 from loadtests.event_words import describe_events
-from loadtests.verdict import JudgedObjective, Verdict
+from loadtests.verdict import HookRun, JudgedObjective, Verdict
 
 CLOSED_WORKLOAD = (
     "closed workload: who asks waits for the answer, so a slow service is asked less often; the queue that fixed "
@@ -15,6 +15,7 @@ def render(verdict: Verdict) -> str:
     setup, counts = verdict.setup, verdict.counts
     lines = [f"load test of {setup.url}, scenario {setup.scenario}: {_HEADLINES[verdict.outcome]}"]
     lines += [f"  {problem}" for problem in verdict.problems]
+    lines += [f"  WARNING     {warning}" for warning in find_warnings(verdict)]
     lines += [_describe_objective(objective) for objective in verdict.objectives]
     lines += _describe_figures(verdict)
     lines += describe_events(verdict.events) if verdict.events else []
@@ -27,7 +28,9 @@ def render(verdict: Verdict) -> str:
         f"  models      {_list(counts.versions)}",
         f"  generator   {describe_generator(verdict)}",
     ]
-    lines += [f"  at {hook.seconds:g} s".ljust(14) + _describe_hook(hook) for hook in verdict.hooks]
+    lines += [
+        f"  at {hook.seconds:g} s".ljust(14) + f"{hook.command} ({describe_end(hook)})" for hook in verdict.hooks
+    ]
     if setup.expected is None and setup.scenario != "cold-start":
         lines.append(f"  note        {CLOSED_WORKLOAD}")
     worst = sorted(counts.failures.items(), key=lambda entry: -entry[1])[:5]
@@ -85,9 +88,21 @@ def _lag(lag_ms: dict[str, float]) -> str:
     return ", ".join(f"{name} {ms:.2f} ms" for name, ms in lag_ms.items())
 
 
-def _describe_hook(hook) -> str:
-    ended = "still running" if hook.exit_code is None else f"exit code {hook.exit_code}"
-    return f"{hook.command} ({ended})"
+def find_warnings(verdict: Verdict) -> list[str]:
+    """What was to happen during the test and may not have: then it says less than whoever asked for it thinks."""
+    return [
+        f"the command of second {hook.seconds:g} "
+        + (f"ended with exit code {hook.exit_code}" if hook.begun else "never ran: the test had ended")
+        + f": {hook.command}"
+        for hook in verdict.hooks
+        if hook.failed
+    ]
+
+
+def describe_end(hook: HookRun) -> str:
+    if not hook.begun:
+        return "never ran"
+    return "still running" if hook.exit_code is None else f"exit code {hook.exit_code}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -14,17 +14,21 @@ from contracts import durable
 from contracts.faults import Fault, UsageFault
 from contracts.machine import cores
 from contracts.settings import Settings, read_settings, variable_of
-from service import shortcut
+from service import doorway, roll_call, shortcut
+from service.api_keys import exposure
 from service.app import ANSWER_SECONDS, PREDICT, Worker, create_app, predict_endpoint
 from service.embedded_redis import embedded_redis
 from service.fast_lane import open_fast_lane
 from service.feature_cache import open_feature_cache
 from service.lifetime import child_of, private_folder
 from service.redis_clients import connect_async
-from service.rollout import load, promoted_path
+from service.rollout import load, open_promoted
 
 _PARENT_VARIABLE = "SERVICE_PARENT_PID"
 """Set by the parent for its workers: BentoML's do not notice when it is killed, and would serve on alone."""
+
+_CONTAINER_VARIABLE = "BENTOML_CONTAINERIZED"
+"""Set in BentoML's images: its parent then replaces no worker that died, and ends only with the last of them."""
 
 if _PARENT_VARIABLE in os.environ:
     child_of(int(os.environ[_PARENT_VARIABLE]))
@@ -43,17 +47,19 @@ def _read_settings() -> Settings:
 
 
 _settings = _read_settings()
+_workers = _settings.service.workers or cores()
 _redis_url = _settings.features.redis_url or f"unix://{_settings.paths.state / 'redis.sock'}"
 _worker = Worker(
     _settings,
     open_feature_cache(_redis_url, _settings.features),
     connect_async(_redis_url, cluster=_settings.features.cluster, timeout_ms=_settings.events.timeout_ms),
 )
+_app = create_app(_worker)
 
 
 @bentoml.service(
     name="flyweight",
-    workers=_settings.service.workers or cores(),
+    workers=_workers,
     http={"host": _settings.service.host, "port": _settings.service.port},
     # BentoML's metrics are labelled with the raw path and grow with every scan, its access log and its
     # spans cost more than a prediction. Its timeout keeps a timer per request for all that time, so it
@@ -63,7 +69,7 @@ _worker = Worker(
     tracing={"excluded_urls": [".*"]},
     traffic={"timeout": _settings.service.body_timeout_ms / 1000 + ANSWER_SECONDS + 2},
 )
-@bentoml.asgi_app(create_app(_worker), path="/")
+@bentoml.asgi_app(_app, path="/")
 class Flyweight:
     """What next for this user?"""
 
@@ -75,7 +81,9 @@ class Flyweight:
     def prepare() -> None:
         """Once, in the parent of all workers: check the artifact, hold the state folder, start Redis."""
         try:
-            load(promoted_path(_settings.paths))
+            open_promoted(_settings.paths, load)
+            if warning := exposure(_settings.service.host, _worker.keys):
+                print(f"flyweight: warning: {warning}", file=sys.stderr, flush=True)
             owned = contextlib.ExitStack()
             atexit.register(owned.close)  # after the workers have ended
             owned.enter_context(_sole_service(_settings.paths.state))
@@ -83,13 +91,17 @@ class Flyweight:
                 url = owned.enter_context(embedded_redis(_settings.paths.state, wait=True))
                 os.environ[variable_of(("features", "redis-url"))] = url  # workers inherit it
             os.environ[_PARENT_VARIABLE] = str(os.getpid())
+            os.environ.pop(_CONTAINER_VARIABLE, None)
         except Fault as fault:
             _exit_with(fault)
 
 
+doorway.before_routes(Flyweight, _app, _worker.drain, shortcuts=(PREDICT,))
 shortcut.behind_middlewares(Flyweight, PREDICT, predict_endpoint(_worker))
-if _settings.service.shortcut and _PARENT_VARIABLE in os.environ:  # in a worker, whose server is ours to change
-    open_fast_lane(_worker)
+if _PARENT_VARIABLE in os.environ:  # in a worker
+    _worker.presence = roll_call.present(_settings.paths.state, _workers)
+    if _settings.service.shortcut:  # its server is ours to change
+        open_fast_lane(_worker)
 
 
 @contextlib.contextmanager

@@ -9,42 +9,63 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
 from contracts.machine import cores
 from contracts.settings import Settings
 from service import telemetry
-from service.batching import Batcher
+from service.api_keys import ApiKeys, Needs
+from service.batching import Asker, Batcher
+from service.breaker import Breaker
 from service.deadlines import Deadline, Overdue
+from service.drain import Drain
 from service.errors import Expired, MethodNotAllowed, NotFound
 from service.exchange import TEXT, Endpoint, Exchange, Reply
 from service.fair_share import FairShare
 from service.feature_cache import FeatureCache
+from service.lateness import Question
 from service.live import Live
 from service.openapi import openapi_document
-from service.prediction import Answer, PredictRequest, parse_predict
+from service.pace import Pace
+from service.prediction import DEADLINE, Answer, PredictRequest, parse_deadline_ms, parse_predict
 from service.recommender import Recommendation, Recommender
 from service.redis_clients import AsyncClient
 from service.rollout import Rollout
 
+_USERS = "/users/{user_id}"
 ROUTES = {
     "/": "GET",
     "/predict": "POST",
     "/events": "POST",
+    _USERS: "DELETE",
     "/status": "GET",
     "/metrics": "GET",
     "/openapi.json": "GET",
     "/livez": "GET",
     "/readyz": "GET",
     "/healthz": "GET",
-    "/schema.json": "GET",
 }
-"""Every path there is and its method; BentoML answers the last four."""
+"""Every path there is and its method; BentoML answers the last three."""
+
+NEEDS: dict[str, Needs] = {
+    "/predict": "api",
+    "/events": "admin",
+    _USERS: "admin",
+    "/status": "api",
+    "/metrics": "api",
+    "/openapi.json": "api",
+    "/": "api",
+}
+"""The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user."""
 
 ANSWER_SECONDS = 3
 """How long an answer may take once its body has arrived."""
 
 PREDICT = "/predict"
+DEADLINE_HEADER = DEADLINE.lower().encode()
+OTHER = "other"
+"""What metrics call the route of all that asks for none of these."""
 
 _LOG = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
@@ -59,42 +80,53 @@ class Worker:
         self.settings = settings
         self.features = features
         self.rollout = Rollout(settings.paths, check_ms=settings.service.pointer_check_ms)
+        limits = settings.service
+        self.breaker = Breaker(features)
         self.live = Live(settings, self.rollout, redis)
-        recommender = Recommender(self.rollout, features, self.live.trending)
-        self.batcher: Batcher[PredictRequest, Recommendation] = Batcher(
-            recommender.recommend,
-            max_batch=settings.service.max_batch,
-            max_in_flight=settings.service.max_in_flight,
+        self.pace = Pace(limits.deadline_ms / 1000, largest_batch=limits.max_batch)
+        self._recommender = Recommender(self.rollout, self.breaker, pace=self.pace, trending=self.live.trending)
+        self.batcher: Batcher[Question, Recommendation] = Batcher(
+            self._recommender.recommend_in_time,
+            max_batch=limits.max_batch,
+            max_in_flight=limits.max_in_flight,
+            pace=self.pace,
         )
+        self._deadline_seconds = limits.deadline_ms / 1000
         self.fair_share = FairShare(settings.service.workers or cores(), self.batcher.is_busy)
         self._body_deadline = Deadline(settings.service.body_timeout_ms / 1000)
         self.answer_deadline = Deadline(ANSWER_SECONDS)
+        self.drain = Drain(settings.service.drain_seconds)
+        self.keys = ApiKeys(settings.service.api_keys, settings.service.admin_keys)
+        self.presence: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         self._takes_shortcut = False
 
     @property
     def is_ready(self) -> bool:
-        return self.rollout.current is not None
+        return self.rollout.current is not None and not self.drain.is_on
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         telemetry.forget_dead_workers()
         self.rollout.boot()
         self.batcher.start()
+        self.drain.take_over()
         watching = (
-            self.rollout.follow(), self._body_deadline.watch(), self.answer_deadline.watch(), *self.live.follow(),
+            self.rollout.follow(), self.breaker.watch(), self._body_deadline.watch(), self.answer_deadline.watch(),
+            *self.live.follow(),
         )  # fmt: skip
         watchers = [asyncio.create_task(each, name=each.__qualname__) for each in watching]
         # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
         logging.getLogger("uvicorn.access").propagate = False
         try:
-            yield
+            with self.presence:
+                yield
         finally:
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.wait(watchers)
             await self.batcher.stop()
             await self.live.close()
-            await self.features.close()
+            await self.breaker.close()
 
     def note_shortcut(self) -> None:
         """A connection was opened on which /predict is answered before BentoML sees the request."""
@@ -107,15 +139,34 @@ class Worker:
     async def predict(self, exchange: Exchange) -> Reply:
         self.batcher.enter()  # first: the bodies of a crowd would else fill the memory
         try:
+            seconds = self.deadline_seconds(exchange.headers.get(DEADLINE_HEADER))
             body = await exchange.read_json(
                 max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
             )
-            found = await self.answer_deadline.wait(self.batcher.ask(parse_predict(body)))
+            request = parse_predict(body)
+            self.batcher.refuse_when_late()  # again: its body may have been long under way
+            asker = asyncio.get_running_loop().create_future()
+            self.ask(request, exchange.started, seconds, asker)
+            found = await self.answer_deadline.wait(asker)
         except Overdue:
             raise self.expired() from None
         finally:
             self.batcher.leave()
         return self.reply(found, exchange.request_id)
+
+    def deadline_seconds(self, given: bytes | None) -> float:
+        """How long an answer may take, by the header that its request brings. Raises `InvalidRequest`."""
+        if given is None:
+            return self._deadline_seconds
+        return parse_deadline_ms(given, self.settings.service.deadline_ms) / 1000
+
+    def ask(self, request: PredictRequest, started: float, seconds: float, asker: Asker[Recommendation]) -> None:
+        """Have `asker` answered `seconds` after `started`. Who brings a shorter deadline than is usual, and could
+        not be answered by then for those ahead, gets the popular list at once."""
+        if seconds < self._deadline_seconds and self.batcher.seconds_ahead() > seconds:
+            asker.set_result(self._recommender.bridge(request))
+        else:
+            self.batcher.submit((request, started + seconds, asker), asker)
 
     def reply(self, found: Recommendation, request_id: str) -> Reply:
         serving, reason = found.serving, found.reason
@@ -138,9 +189,13 @@ class Worker:
             recorder.leave()
         return Reply(_ENCODER.encode(recorded), status=202)
 
+    async def forget(self, exchange: Exchange) -> Reply:
+        user_id = exchange.scope["path_params"]["user_id"]
+        return Reply(_ENCODER.encode(await self.live.forget(user_id, exchange.request_id)), status=202)
+
     async def status(self, exchange: Exchange) -> Reply:
         artifact = self.rollout.current.artifact
-        fault = await self.features.fault()
+        fault = await self.breaker.fault()
         manifest = artifact.manifest
         status = {
             "artifact": {
@@ -153,7 +208,10 @@ class Worker:
                 "repeat_policy": manifest.repeat_policy,
                 "size_bytes": artifact.size_bytes,
             },
-            "features": {"state": fault.removeprefix("feature_cache_") if fault else "up"},
+            "features": {
+                "state": fault.removeprefix("feature_cache_") if fault else "up",
+                "breaker": "open" if self.breaker.is_open else "closed",
+            },
             "degraded": fault is not None,
             "workers": self.settings.service.workers or cores(),
             "shortcut": self._takes_shortcut,
@@ -168,33 +226,55 @@ class Worker:
         return Reply("\n".join([*lines, ""]).encode(), TEXT)
 
 
+class _Any(StringConvertor):
+    """A part of a path that may hold anything: an id has slashes and line feeds if it likes."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("any", _Any())
+
+
 def create_app(worker: Worker) -> Starlette:
     """The application of one worker. The last route catches every other path, to keep one error shape."""
     answers: dict[str, Callable[[Exchange], Awaitable[Reply]]] = {
         PREDICT: worker.predict,
         "/events": worker.events,
+        _USERS: worker.forget,
         "/status": worker.status,
         "/metrics": _metrics,
         "/openapi.json": _openapi,
         "/": worker.index,
     }
+
+    def endpoint(path: str, answer: Callable[[Exchange], Awaitable[Reply]]) -> Endpoint:
+        return Endpoint(path, answer, worker.variant, worker.keys.gate(NEEDS[path]))
+
     routes = [
-        Route(path, Endpoint(path, answer, worker.variant), methods=[ROUTES[path]])
+        Route(path.replace("}", ":any}"), endpoint(path, answer), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
-    routes.append(Route("/{path:path}", Endpoint("other", _refuse, worker.variant)))
-    return Starlette(routes=routes, lifespan=worker.lifespan)
+    routes.append(Route("/{path:path}", nowhere_endpoint(worker)))
+    app = Starlette(routes=routes, lifespan=worker.lifespan)
+    app.router.default = nowhere_endpoint(worker)  # to routing, a path begins with a slash and holds no line feed
+    return app
 
 
 def predict_endpoint(worker: Worker) -> Endpoint:
     """/predict alone, for the short way to it."""
-    return Endpoint(PREDICT, worker.predict, worker.variant)
+    return Endpoint(PREDICT, worker.predict, worker.variant, worker.keys.gate(NEEDS[PREDICT]))
+
+
+def nowhere_endpoint(worker: Worker) -> Endpoint:
+    """What answers where there is nothing."""
+    return Endpoint(OTHER, _refuse, worker.variant)
 
 
 async def _refuse(exchange: Exchange) -> Reply:
     path, method = exchange.scope["path"], exchange.scope["method"]
-    if path in ROUTES:
-        raise MethodNotAllowed(f"{path} takes {ROUTES[path]}, not {method}", ROUTES[path])
+    route = _USERS if path.startswith("/users/") else path
+    if route in ROUTES:
+        raise MethodNotAllowed(f"{route} takes {ROUTES[route]}, not {method}", ROUTES[route])
     raise NotFound(f"there is nothing at this path; there is {', '.join(ROUTES)}")
 
 

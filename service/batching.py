@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Generic, Protocol, TypeVar
 
 from service.errors import InternalError, Overloaded, Stopping
+from service.pace import Pace
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ class Asker(Protocol[Given]):
 class Batcher(Generic[Question, Reply]):
     """Answers questions through `answer_batch`, which gives as many replies as it gets questions, in order.
 
+    Where a question knows its asker, `answer_batch` may answer that one before; its place in the replies is not
+    looked at. `pace` is told what batches take, and says how large they may be and when one more would be late.
     Started in the application's lifespan: a lazy start would race with the first requests.
     """
 
@@ -42,13 +46,16 @@ class Batcher(Generic[Question, Reply]):
         *,
         max_batch: int,
         max_in_flight: int,
+        pace: Pace | None = None,
     ) -> None:
+        self._pace = pace or Pace()
         self._answer_batch = answer_batch
         self._max_batch = max_batch
         self._max_in_flight = max_in_flight
         self._waiting: deque[tuple[Question, Asker[Reply]]] = deque()
         self._arrived = asyncio.Event()
         self._in_flight = 0
+        self._under_way = 0
         self._task: asyncio.Task | None = None
 
     def start(self) -> None:
@@ -71,7 +78,21 @@ class Batcher(Generic[Question, Reply]):
                 f"{self._in_flight} requests are in this worker, the limit is {self._max_in_flight}; "
                 "ask again in a second"
             )
+        self.refuse_when_late()
         self._in_flight += 1
+
+    def refuse_when_late(self) -> None:
+        """Raise `Overloaded` when those who asked already take so long that one more would be late."""
+        asked = len(self._waiting) + self._under_way
+        if asked >= self._pace.max_asked:
+            raise Overloaded(
+                f"{asked} requests wait in this worker, and one more could not be answered in time; "
+                "ask again in a second"
+            )
+
+    def seconds_ahead(self) -> float:
+        """How long those who asked already take, and one more."""
+        return self._pace.work_seconds(len(self._waiting) + self._under_way + 1)
 
     def leave(self) -> None:
         self._in_flight -= 1
@@ -98,13 +119,19 @@ class Batcher(Generic[Question, Reply]):
     async def _work(self) -> None:
         while True:
             await self._arrived.wait()
-            size = min(len(self._waiting), self._max_batch)
+            started = perf_counter()
+            size = min(len(self._waiting), self._max_batch, self._pace.max_batch)
             batch = [self._waiting.popleft() for _ in range(size)]
             if not self._waiting:
                 self._arrived.clear()
             batch = [(question, asker) for question, asker in batch if not asker.done()]
             if batch:
+                self._under_way = len(batch)
                 await self._answer(batch)
+                self._under_way = 0
+                if self._waiting:
+                    await asyncio.sleep(0)  # let in who came meanwhile: else they wait where nobody counts them
+                self._pace.note_batch(len(batch), perf_counter() - started)
 
     async def _answer(self, batch: list[tuple[Question, Asker[Reply]]]) -> None:
         """Every asker gets exactly one reply or error; a failure stays within its batch."""

@@ -4,11 +4,14 @@
     ├── ClientError              the request is wrong; the same request will fail again
     │   ├── InvalidRequest 400   `field` names the part that is wrong, where there is one
     │   │   └── NothingAccepted 400  of a list of events, none is right
+    │   ├── Unauthorized 401     carries WWW-Authenticate
+    │   ├── Forbidden 403
     │   ├── NotFound 404
     │   ├── MethodNotAllowed 405
     │   ├── BodyTimeout 408
     │   ├── BodyTooLarge 413
-    │   └── UnsupportedMediaType 415
+    │   ├── UnsupportedMediaType 415
+    │   └── HeadTooLarge 431
     └── ServerError              the request is fine; it may succeed later
         ├── InternalError 500    a bug of ours; its traceback is in the log
         ├── Overloaded 429       carries Retry-After
@@ -40,7 +43,7 @@ class ClientError(HttpError):
 
 
 class InvalidRequest(ClientError):
-    """The body is not what is expected; `field` says where."""
+    """The request is not HTTP/1.1, or its body or a header is not what is expected; `field` says where."""
 
     status, code = 400, "invalid_request"
 
@@ -53,6 +56,19 @@ class NothingAccepted(InvalidRequest):
     def __init__(self, message: str, rejected: list) -> None:
         super().__init__(message, "events")
         self.more = {"accepted": 0, "duplicates": 0, "rejected": rejected}
+
+
+class Unauthorized(ClientError):
+    """No key came with the request, or none that holds."""
+
+    status, code = 401, "unauthorized"
+    headers = ((b"www-authenticate", b"Bearer"),)
+
+
+class Forbidden(ClientError):
+    """The key that came with the request is not for this."""
+
+    status, code = 403, "forbidden"
 
 
 class NotFound(ClientError):
@@ -72,23 +88,31 @@ class MethodNotAllowed(ClientError):
 
 
 class BodyTimeout(ClientError):
-    """The body was not received in time."""
+    """The body, or the head before it, was not received in time."""
 
     status, code = 408, "body_timeout"
     headers = ((b"connection", b"close"),)
 
 
 class BodyTooLarge(ClientError):
-    """The body has more bytes than allowed."""
+    """The body has more bytes than allowed.
+
+    The connection stays, for who still sends would find it closed before reading this; what comes is thrown away.
+    """
 
     status, code = 413, "body_too_large"
-    headers = ((b"connection", b"close"),)
 
 
 class UnsupportedMediaType(ClientError):
     """The body is not announced as application/json."""
 
     status, code = 415, "unsupported_media_type"
+
+
+class HeadTooLarge(ClientError):
+    """Request line and headers have more bytes than allowed."""
+
+    status, code = 431, "head_too_large"
 
 
 class ServerError(HttpError):
@@ -103,7 +127,7 @@ class InternalError(ServerError):
 
 
 class Overloaded(ServerError):
-    """Too many requests are in this worker already."""
+    """Too many requests are in this worker already, or one more would be answered too late."""
 
     status, code = 429, "overloaded"
     headers = ((b"retry-after", b"1"),)
@@ -130,8 +154,9 @@ class Expired(ServerError):
 
 
 ERRORS: tuple[type[HttpError], ...] = (
-    InvalidRequest, NothingAccepted, NotFound, MethodNotAllowed, BodyTimeout, BodyTooLarge, UnsupportedMediaType,
-    Overloaded, InternalError, Stopping, EventsUnavailable, Expired,
+    InvalidRequest, NothingAccepted, Unauthorized, Forbidden, NotFound, MethodNotAllowed, BodyTimeout,
+    BodyTooLarge, UnsupportedMediaType, HeadTooLarge, Overloaded, InternalError, Stopping, EventsUnavailable,
+    Expired,
 )  # fmt: skip
 """Every error that a route can answer, in the order of the API's description."""
 

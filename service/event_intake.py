@@ -83,7 +83,9 @@ class _Refusal(Exception):
 def _parse_event(raw: bytes, settings: Events, latest_ms: int) -> Event:
     try:
         found = _EVENT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise _Refusal("invalid_event", "the event is not valid UTF-8; expected JSON in UTF-8") from None
+    except msgspec.DecodeError as error:
         raise _Refusal("invalid_event", explain(str(error), IncomingEvent).message) from None
     if has_duplicate_keys(raw, found):
         raise _Refusal("invalid_event", "a key stands twice in the event; expected each key once")

@@ -10,6 +10,7 @@ from time import perf_counter
 from starlette.types import Receive, Scope, Send
 
 from service import telemetry
+from service.api_keys import Gate
 from service.deadlines import Deadline, Overdue
 from service.errors import (
     BodyTimeout,
@@ -21,6 +22,7 @@ from service.errors import (
 )
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_TYPE = 100  # that is said back
 _MAX_LENGTH_DIGITS = 15  # more are absurd, and more than 4300 no int
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -42,9 +44,10 @@ class ClientGone(Exception):
 class Exchange:
     """What a route sees of a request."""
 
-    __slots__ = ("_receive", "headers", "request_id", "scope")
+    __slots__ = ("_receive", "headers", "request_id", "scope", "started")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.started = perf_counter()
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers.get(b"x-request-id"))
@@ -79,17 +82,24 @@ class Endpoint:
     """An ASGI application for one route: whatever happens, one answer and one count."""
 
     def __init__(
-        self, route: str, answer: Callable[[Exchange], Awaitable[Reply]], variant: Callable[[], str]
+        self,
+        route: str,
+        answer: Callable[[Exchange], Awaitable[Reply]],
+        variant: Callable[[], str],
+        gate: Gate | None = None,
     ) -> None:
-        """`route` and `variant()` are labels of metrics, so they come from closed lists."""
+        """`route` and `variant()` are labels of metrics, so they come from closed lists. `gate` stands before
+        `answer`, which reads the body."""
         self._route = route
         self._answer = answer
         self._variant = variant
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = perf_counter()
         exchange = Exchange(scope, receive)
         try:
+            if self._gate is not None:
+                self._gate(exchange.headers.get(b"authorization"))
             reply = await self._answer(exchange)
             status = reply.status
         except ClientGone:
@@ -100,7 +110,7 @@ class Endpoint:
             _LOG.exception("request %s to %s failed", exchange.request_id, self._route)
             status, reply = InternalError.status, error_reply(InternalError(), exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
-        telemetry.count_request(self._route, self._variant(), status, started)
+        telemetry.count_request(self._route, self._variant(), status, exchange.started)
 
 
 def error_reply(error: HttpError, request_id: str) -> Reply:
@@ -126,7 +136,7 @@ def request_id_of(given: bytes | None) -> str:
 def _check_media_type(announced: bytes) -> None:
     media_type = announced.partition(b";")[0].strip().lower()
     if media_type != JSON:
-        found = media_type.decode("latin-1") or "none"
+        found = media_type[:_LONGEST_TYPE].decode("latin-1") or "none"
         raise UnsupportedMediaType(f"Content-Type is {found}; expected application/json")
 
 

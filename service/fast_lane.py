@@ -12,19 +12,19 @@ docs/decisions/0012-shortcut.md.
 """
 
 import logging
-from functools import lru_cache, partial
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 from uvicorn.config import HTTP_PROTOCOLS
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import telemetry
-from service.app import PREDICT, Worker
-from service.errors import HttpError, InternalError
+from service.app import DEADLINE_HEADER, NEEDS, PREDICT, Worker
+from service.errors import HttpError, InternalError, Overloaded
 from service.exchange import JSON, Reply, error_reply, request_id_of
 from service.prediction import parse_predict
 from service.recommender import Recommendation
+from service.strict_protocol import StrictProtocol, response_bytes
 
 _LOG = logging.getLogger(__name__)
 _PATH = PREDICT.encode()
@@ -37,23 +37,24 @@ def open_fast_lane(worker: Worker) -> None:
     HTTP_PROTOCOLS["auto"] = partial(FastLane, worker)
 
 
-class FastLane(HttpToolsProtocol):
+class FastLane(StrictProtocol):
     """One connection. Between the head of what may be a plain question and its end, `_body` holds its body
     in pieces."""
 
     def __init__(self, worker: Worker, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.worker = worker
+        super().__init__(worker, *arguments, **options)
         self._body: list[bytes] | None = None
+        self._gate = worker.keys.gate(NEEDS[PREDICT])
         worker.note_shortcut()
         worker.fair_share.note_connection()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._body is not None and not self.transport.is_closing():
+        if self._body is not None and self.refusal is None and not self.transport.is_closing():
             self._take_public_way()  # the rest is still under way, which may take long
 
     def on_headers_complete(self) -> None:
+        self.check_head()
         if self._may_be_plain():
             self._body = []
         else:
@@ -70,7 +71,15 @@ class FastLane(HttpToolsProtocol):
             and parser.should_keep_alive()
             and not parser.should_upgrade()
             and parser.get_http_version() == "1.1"
+            and (self._gate is None or self._has_key())
         )
+
+    def _has_key(self) -> bool:
+        try:
+            self._gate(dict(self.headers).get(b"authorization"))
+        except HttpError:
+            return False
+        return True
 
     def on_body(self, body: bytes) -> None:
         if self._body is None:
@@ -95,23 +104,37 @@ class FastLane(HttpToolsProtocol):
 
     def _ask(self, body: bytes) -> bool:
         """False for what cannot be asked: the public way finds out why, and says it."""
-        headers = dict(self.headers)
-        if headers.get(b"content-type") != JSON or len(body) > self.worker.settings.service.max_body_bytes:
+        headers, worker = dict(self.headers), self.worker
+        if headers.get(b"content-type") != JSON or len(body) > worker.settings.service.max_body_bytes:
             return False
-        batcher = self.worker.batcher
+        batcher = worker.batcher
         try:
             batcher.enter()
+        except Overloaded as refusal:
+            if worker.drain.is_on:  # the connection is to be closed as well
+                return False
+            self._refuse(refusal, request_id_of(headers.get(b"x-request-id")))
+            return True
         except HttpError:
             return False
         try:
-            question = parse_predict(body)
+            request = parse_predict(body)
+            seconds = worker.deadline_seconds(headers.get(DEADLINE_HEADER))
         except HttpError:
             batcher.leave()
             return False
-        self.cycle = Asked(self, request_id_of(headers.get(b"x-request-id")))
-        self.worker.answer_deadline.begin(self.cycle)
-        batcher.submit(question, self.cycle)
+        self.cycle = asked = Asked(self, request_id_of(headers.get(b"x-request-id")))
+        worker.answer_deadline.begin(asked)
+        worker.ask(request, asked.started, seconds, asked)
         return True
+
+    def _refuse(self, refusal: Overloaded, request_id: str) -> None:
+        """Say no at once: in a crowd that is most of what a worker does."""
+        started = perf_counter()
+        self._write(refusal.status, error_reply(refusal, request_id), request_id)
+        self.worker.fair_share.note_answer()
+        telemetry.count_request(PREDICT, self.worker.variant(), refusal.status, started)
+        self.on_response_complete()
 
     def finish(self, asked: "Asked", status: int, reply: Reply) -> None:
         """Send what was found. Never raises: others wait in the same batch."""
@@ -127,21 +150,16 @@ class FastLane(HttpToolsProtocol):
                 self._close_account(asked, InternalError.status)
 
     def _send(self, asked: "Asked", status: int, reply: Reply) -> None:
-        content = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b\r\n%b" % (
-            STATUS_LINE[status],
-            _lines(tuple(self.server_state.default_headers)),
-            reply.content_type,
-            len(reply.body),
-            asked.request_id.encode(),
-            _lines(reply.headers),
-            b"" if asked.keep_alive else b"connection: close\r\n",
-            reply.body,
-        )
-        self.transport.write(content)
+        keep_alive = asked.keep_alive and not self.worker.drain.is_on
+        self._write(status, reply, asked.request_id, keep_alive=keep_alive)
         self._close_account(asked, status)
-        if not asked.keep_alive:
+        if not keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def _write(self, status: int, reply: Reply, request_id: str, *, keep_alive: bool = True) -> None:
+        headers = tuple(self.server_state.default_headers)
+        self.transport.write(response_bytes(status, headers, reply, request_id, keep_alive=keep_alive))
 
     def _close_account(self, asked: "Asked", status: int) -> None:
         asked.response_complete = True
@@ -197,8 +215,3 @@ class Asked:
     def cancel(self) -> None:
         """The answer takes too long."""
         self.set_exception(self._lane.worker.expired())
-
-
-@lru_cache(maxsize=16)
-def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return b"".join(b"%b: %b\r\n" % header for header in headers)

@@ -19,18 +19,19 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from contracts.events import partition_of, tag_of
+from contracts.events import PARTITIONS, partition_of, tag_of
 from contracts.reasons import Reason
 from contracts.sections import Features
 from service.history import pack, unpack_numbers
 from service.redis_clients import connect_async
 
 MARKER_KEY = "fw2:marker"
+_USERS_OF = tuple(f"{tag_of(partition)}:u:" for partition in range(PARTITIONS))
 
 
 def key_of(user_id: str) -> str:
     """The Redis key of a user's history."""
-    return f"{tag_of(partition_of(user_id))}:u:{user_id}"
+    return _USERS_OF[partition_of(user_id)] + user_id
 
 
 Reading = np.ndarray | Reason | None

@@ -25,13 +25,20 @@ class History(NamedTuple):
 
 
 def write_histories(
-    redis: Client, histories: Iterable[History], *, longest: int, ttl_seconds: int, name: str = ""
+    redis: Client,
+    histories: Iterable[History],
+    *,
+    longest: int,
+    ttl_seconds: int,
+    name: str = "",
+    replace: bool = False,
 ) -> int:
     """Write histories of at most `longest` interactions, then the marker; return how many users.
 
-    Safe while serving: a reader sees a user's old history or the new one, and events that came after the log
-    ended stay. It is quickest where the users of a partition come together. With the `name` of what is written
-    they must: cut short and called with the same name again, this goes on with the partition that it was at.
+    Safe while serving: a reader sees a user's old history or the new one, and what is newer in the cache, for it
+    came as an event, stays behind what the log says unless told to `replace` it. It is quickest where the users of
+    a partition come together. With the `name` of what is written they must: cut short and called with the same
+    name again, this goes on with the partition that it was at.
     """
     write = redis.register_script(script("history", "write_histories"))
     done = {int(p) for p, of in redis.hgetall(_PROGRESS_KEY).items() if name and of == name.encode()}
@@ -41,7 +48,10 @@ def write_histories(
             written += len(users)
             if partition not in done:
                 packed = [pack(one.numbers[-longest:], one.times_ms[-longest:]) for one in users]
-                write(keys=[key_of(one.user_id) for one in users], args=[longest, ttl_seconds, *packed])
+                write(
+                    keys=[key_of(one.user_id) for one in users],
+                    args=[longest, ttl_seconds, "replace" if replace else "", *packed],
+                )
         if name:
             redis.hset(_PROGRESS_KEY, str(partition), name)
     redis.set(MARKER_KEY, str(written))

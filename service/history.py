@@ -9,6 +9,8 @@ A gap says how many milliseconds lie between an interaction and the next one, as
 numbers reads one slice. `service/record_events.lua` reads and writes the same.
 """
 
+import struct
+
 import numpy as np
 
 FORMAT = 2
@@ -16,6 +18,7 @@ MOST = 65_535
 _HEAD = 10
 _UNSIGNED = {1: np.dtype("<u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4")}
 _MANTISSA = 11
+_read_shape = struct.Struct("<BBH").unpack_from
 
 
 def pack(numbers: np.ndarray, times_ms: np.ndarray) -> bytes:
@@ -59,13 +62,14 @@ def unpack_times(value: bytes) -> np.ndarray:
 
 def _shape(value: bytes) -> tuple[int, int]:
     """Width and count, once the value proves to have just as many bytes."""
-    width, count = (value[1], int.from_bytes(value[2:4], "little")) if len(value) >= _HEAD else (0, 0)
-    expected = _HEAD + width * count + 2 * max(count - 1, 0)
-    if not 1 <= width <= 4 or value[0] != FORMAT or len(value) != expected:
-        raise ValueError(
-            f"found a history of {len(value)} bytes that starts with {value[:4].hex()!r}, expected format {FORMAT}"
-        )
-    return width, count
+    if len(value) >= _HEAD:
+        found, width, count = _read_shape(value)
+        gaps = count - 1 if count else 0
+        if found == FORMAT and 1 <= width <= 4 and len(value) == _HEAD + width * count + 2 * gaps:
+            return width, count
+    raise ValueError(
+        f"found a history of {len(value)} bytes that starts with {value[:4].hex()!r}, expected format {FORMAT}"
+    )
 
 
 def _code(gaps: np.ndarray) -> np.ndarray:

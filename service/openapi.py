@@ -11,15 +11,18 @@ from service.errors import (
     BodyTooLarge,
     EventsUnavailable,
     Expired,
+    Forbidden,
+    HeadTooLarge,
     HttpError,
     InternalError,
     InvalidRequest,
     Overloaded,
     Stopping,
+    Unauthorized,
     UnsupportedMediaType,
 )
 from service.event_intake import EARLIEST_MS, MAX_EVENTS, MAX_POSITION, REJECTIONS
-from service.prediction import DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
+from service.prediction import DEADLINE, DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
 
 API_VERSION = "0.1.0"
 
@@ -38,9 +41,17 @@ _ANSWER_EXAMPLE = {
     "reason": "ok",
     "degraded": False,
 }
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "Asked for where the operator has set keys. What answers 403 takes an admin key only.",
+}
+_WITH_KEY: list[dict] = [{}, {"key": []}]
+"""Where no keys are set, everyone may ask."""
+
 _PREDICT_ERRORS = (
-    InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, Stopping,
-    Expired,
+    InvalidRequest, Unauthorized, BodyTimeout, BodyTooLarge, UnsupportedMediaType, HeadTooLarge, Overloaded,
+    InternalError, Stopping, Expired,
 )  # fmt: skip
 _EVENTS_EXAMPLE = {
     "events": [
@@ -51,9 +62,14 @@ _EVENTS_EXAMPLE = {
     ]
 }  # fmt: skip
 _EVENTS_ERRORS = (
-    InvalidRequest, BodyTimeout, BodyTooLarge, UnsupportedMediaType, Overloaded, InternalError, EventsUnavailable,
-    Expired,
+    InvalidRequest, Unauthorized, Forbidden, BodyTimeout, BodyTooLarge, UnsupportedMediaType, HeadTooLarge,
+    Overloaded, InternalError, EventsUnavailable, Expired,
 )  # fmt: skip
+_FORGET_ERRORS = (
+    InvalidRequest, Unauthorized, Forbidden, BodyTimeout, HeadTooLarge, InternalError, EventsUnavailable, Expired,
+)  # fmt: skip
+_ANYWHERE = (InvalidRequest, BodyTimeout, HeadTooLarge)
+"""What is said before the route is known."""
 
 
 @cache
@@ -71,17 +87,19 @@ def openapi_document() -> dict:
         "paths": {
             "/predict": {"post": _predict()},
             "/events": {"post": _events()},
+            "/users/{user_id}": {"delete": _forget()},
             **{path: {"get": _get(path)} for path in _PAGES},
         },
-        "components": {"schemas": _schemas(), "headers": _headers()},
+        "components": {"schemas": _schemas(), "headers": _headers(), "securitySchemes": {"key": _KEY}},
     }
 
 
 def _predict() -> dict:
     return {
         "operationId": "predict",
+        "security": _WITH_KEY,
         "summary": "The best items for a user or an anonymous history",
-        "parameters": [_REQUEST_ID],
+        "parameters": [_REQUEST_ID, _DEADLINE],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": _ref("PredictRequest"), "examples": _EXAMPLES}},
@@ -103,6 +121,7 @@ def _predict() -> dict:
 def _events() -> dict:
     return {
         "operationId": "events",
+        "security": _WITH_KEY,
         "summary": "What users did; it is part of their very next answer",
         "parameters": [_REQUEST_ID],
         "requestBody": {
@@ -120,15 +139,33 @@ def _events() -> dict:
     }
 
 
+def _forget() -> dict:
+    return {
+        "operationId": "forget",
+        "summary": "Forget a user: the history at once, events and the log with the next `flyweight ingest`",
+        "parameters": [
+            {"name": "user_id", "in": "path", "required": True, "schema": _ref("Id")},
+            _REQUEST_ID,
+        ],
+        "responses": {
+            "202": {
+                "description": "The history is gone, and the stream says that nothing older may stay.",
+                "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+                "content": {"application/json": {"schema": _ref("Forgetting")}},
+            },
+            **{str(error.status): _error_response(error) for error in _FORGET_ERRORS},
+        },
+    }
+
+
 _PAGES = {
     "/status": ("status", "Artifact, features and versions of the worker that answers", "application/json"),
     "/metrics": ("metrics", "Metrics of all workers for Prometheus", "text/plain"),
     "/openapi.json": ("openapi", "This document", "application/json"),
     "/": ("index", "What serves here, and the routes there are", "text/plain"),
     "/livez": ("livez", "Whether the process lives", "text/plain"),
-    "/readyz": ("readyz", "Whether the model is loaded and warm", "text/plain"),
+    "/readyz": ("readyz", "Whether to send requests here: the model is loaded, and nobody stops it", "text/plain"),
     "/healthz": ("healthz", "The same as /livez", "text/plain"),
-    "/schema.json": ("schema", "BentoML's own description of the service; this one is ours", "application/json"),
 }
 
 
@@ -138,16 +175,20 @@ def _get(path: str) -> dict:
     if name == "status":
         schema = _ref("Status")
     responses = {"200": {"description": summary, "content": {media_type: {"schema": schema}}}}
+    responses |= {str(error.status): _error_response(error) for error in _ANYWHERE}
     if name in ("readyz",):
-        responses["503"] = {"description": "Not ready: the model is not loaded."}
-    if name not in ("livez", "readyz", "healthz", "schema"):  # these are BentoML's
-        responses |= {str(error.status): _error_response(error) for error in (InternalError, Expired)}
-    return {"operationId": name, "summary": summary, "responses": responses}
+        responses["503"] = {"description": "Not ready: the model is not loaded, or the service is stopping."}
+    described = {"operationId": name, "summary": summary, "responses": responses}
+    if name not in ("livez", "readyz", "healthz"):  # these are BentoML's
+        described["security"] = _WITH_KEY
+        errors = (Unauthorized, InternalError, Expired)
+        responses |= {str(error.status): _error_response(error) for error in errors}
+    return described
 
 
 def _error_response(error: type[HttpError]) -> dict:
     response = {
-        "description": (error.__doc__ or error.code).strip(),
+        "description": (error.__doc__ or error.code).partition("\n")[0],
         "content": {"application/json": {"schema": _ref("Error")}},
     }
     if any(name == b"retry-after" for name, _ in error.headers):
@@ -164,6 +205,13 @@ _REQUEST_ID = {
     "in": "header",
     "description": "Comes back in the answer. Anything but 1 to 128 printable ASCII characters is replaced.",
     "schema": {"type": "string"},
+}
+
+_DEADLINE = {
+    "name": DEADLINE,
+    "in": "header",
+    "description": "Milliseconds that the client will wait, where that is less than the service's own deadline.",
+    "schema": {"type": "integer", "minimum": 1},
 }
 
 
@@ -184,6 +232,7 @@ def _schemas() -> dict:
         "Answer": _answer_schema(),
         "EventsRequest": _events_schema(),
         "Recorded": _recorded_schema(),
+        "Forgetting": _object(request_id={"type": "string"}, had_history={"type": "boolean"}),
         "Status": _status_schema(),
         "Error": _error_schema(),
     }
@@ -251,9 +300,12 @@ def _status_schema() -> dict:
     states = ["up"] + [r.removeprefix("feature_cache_") for r in Reason if r.startswith("feature_cache_")]
     return _object(
         artifact={"type": "object"},
-        features=_object(state={"type": "string", "enum": states}),
+        features=_object(
+            state={"type": "string", "enum": states}, breaker={"type": "string", "enum": ["open", "closed"]}
+        ),
         degraded={"type": "boolean"},
         workers={"type": "integer", "minimum": 1},
+        shortcut={"type": "boolean", "description": "Whether /predict takes the shortcut."},
         versions={"type": "object", "additionalProperties": {"type": "string"}},
     )
 

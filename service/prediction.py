@@ -15,10 +15,15 @@ DEFAULT_K = 10
 MAX_K = 500
 MAX_EXCLUDED = 1000
 MAX_HISTORY_IDS = 1000
+DEADLINE = "X-Deadline-Ms"
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_LONGEST_PROBLEM = 200
+"""Of what was found, this many characters are said: enough to know it by."""
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')  # runs, not characters: a body of 1 MB holds up the worker
+_MANY_DIGITS = 16  # more than 4300 are no int
 _PLACE = re.compile(r"^(?P<problem>.*) - at `\$\.?(?P<field>[^`]*)`$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 
@@ -76,6 +81,16 @@ def parse_predict(body: bytes) -> PredictRequest:
     return request
 
 
+def parse_deadline_ms(given: bytes, longest_ms: int) -> int:
+    """Check the header X-Deadline-Ms; what is longer than `longest_ms` is cut to it. Raises `InvalidRequest`."""
+    given = given.strip(b" \t")  # the parser leaves what stands behind
+    digits = given.lstrip(b"0")
+    if not (given.isdigit() and digits):
+        found = given[:MAX_ID_LENGTH].decode("latin-1")
+        raise InvalidRequest(f"{DEADLINE} is {found!r}; expected milliseconds, a whole number from 1 up", DEADLINE)
+    return min(int(digits), longest_ms) if len(digits) < _MANY_DIGITS else longest_ms
+
+
 def has_duplicate_keys(body: bytes, found: msgspec.Struct) -> bool:
     """The decoder silently takes the last of two equal keys.
 
@@ -94,9 +109,10 @@ def explain(problem: str, expected: type[msgspec.Struct]) -> InvalidRequest:
     if place := _PLACE.match(problem):
         field = place["field"] or None
         allowed = f"; expected one of {', '.join(REPEAT_POLICIES)}" if field == "seen" else ""
-        return InvalidRequest(f"{field or 'the body'}: {_lower_first(place['problem'])}{allowed}", field)
-    return InvalidRequest(f"the body: {_lower_first(problem)}")
+        return InvalidRequest(f"{field or 'the body'}: {_in_short(place['problem'])}{allowed}", field)
+    return InvalidRequest(f"the body: {_in_short(problem)}")
 
 
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _in_short(problem: str) -> str:
+    rest = "…" if len(problem) > _LONGEST_PROBLEM else ""
+    return problem[:1].lower() + problem[1:_LONGEST_PROBLEM] + rest

@@ -1,6 +1,7 @@
 """The use case: from checked requests to recommendations that say why they are what they are."""
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -11,6 +12,8 @@ from msgspec import UNSET
 from contracts.reasons import Reason, Source
 from service import telemetry
 from service.feature_cache import FeatureCache, Reading
+from service.lateness import Lateness, Question, spread, without
+from service.pace import Pace
 from service.popular import PopularList
 from service.prediction import DEFAULT_K, Item, PredictRequest
 from service.ranking import Query, Ranking, rank
@@ -32,27 +35,65 @@ class Recommendation:
 class Recommender:
     """Answers a batch of requests with one reading of features and one call of the model."""
 
-    def __init__(self, rollout: Rollout, features: FeatureCache, trending: Trending | None = None) -> None:
+    def __init__(
+        self,
+        rollout: Rollout,
+        features: FeatureCache,
+        *,
+        pace: Pace | None = None,
+        trending: Trending | None = None,
+    ) -> None:
         """Without `trending`, cold users get the popular list."""
         self._rollout = rollout
         self._features = features
         self._trending = TrendingLists(trending)
+        self._lateness = Lateness(pace or Pace())
         self._failed: Serving | None = None
 
     async def recommend(self, requests: list[PredictRequest]) -> list[Recommendation]:
         """One recommendation for each request, in order. Never fails for a fault that can be bridged."""
+        return await self._recommend([(request, math.inf, None) for request in requests])
+
+    async def recommend_in_time(self, questions: list[Question]) -> list[Recommendation | None]:
+        """The same for requests that are due at some time.
+
+        Whoever cannot wait for the model is given the popular list before the others are worked on, and has
+        None here: in time beats better.
+        """
+        late = self._lateness.before_reading(questions)
+        if not late:
+            return await self._recommend(questions)
+        await self._lateness.send_ahead((questions[p][2], self.bridge(questions[p][0])) for p in late)
+        rest = without(late, questions)
+        return spread(await self._recommend(rest) if rest else [], len(questions), late)
+
+    def bridge(self, request: PredictRequest) -> Recommendation:
+        """What can be said at once: the popular list, without features and without the model."""
+        serving = self._rollout.current
+        known = Reason.DEADLINE if request.history is UNSET else request.history
+        history, reason = _look_up(serving, known)
+        return _bridge(serving, _query(serving, request, history), reason)
+
+    async def _recommend(self, questions: list[Question]) -> list[Recommendation | None]:
         started = perf_counter()
+        requests = [request for request, _, _ in questions]
         readings = await self._read(requests)
+        late = self._lateness.after_reading(questions, started)
         started = telemetry.count_stage("features", started)
         serving = self._rollout.current  # one artifact for the whole batch
         looked_up = [_look_up(serving, reading) for reading in readings]
         queries = [_query(serving, r, history) for r, (history, _) in zip(requests, looked_up, strict=True)]
+        reasons = [reason for _, reason in looked_up]
+        if late := {place for place in late if _suits_model(serving, reasons[place])}:
+            ahead = [(questions[place][2], _bridge(serving, queries[place], reasons[place])) for place in late]
+            await self._lateness.send_ahead(ahead)
+            queries, reasons = without(late, queries), without(late, reasons)
         started = telemetry.count_stage("encode", started)
-        answers = self._rank(serving, queries, [reason for _, reason in looked_up])
+        answers = self._rank(serving, queries, reasons)
         started = telemetry.count_stage("predict", started)
         recommendations = [_name_items(serving, *answer) for answer in answers]
         telemetry.count_stage("decode", started)
-        return recommendations
+        return spread(recommendations, len(questions), late) if late else recommendations
 
     async def _read(self, requests: list[PredictRequest]) -> list[Reading | list[str]]:
         """What is known of each asker: the history that came with the request, or the feature cache's."""
@@ -107,6 +148,14 @@ def _query(serving: Serving, request: PredictRequest, history: Sequence[int] | n
         DEFAULT_K if request.k is UNSET else request.k,
         () if request.exclude is UNSET else serving.catalog.indices_of_ids(request.exclude),
         serving.repeat_policy if request.seen is UNSET else request.seen,
+    )
+
+
+def _bridge(serving: Serving, query: Query, reason: Reason) -> Recommendation:
+    """The popular list for who has no time; the deadline is the reason where the model would have been asked."""
+    (ranking,) = rank(serving.popular, [query])
+    return _name_items(
+        serving, ranking, Source.POPULAR, Reason.DEADLINE if _suits_model(serving, reason) else reason
     )
 
 

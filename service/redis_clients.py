@@ -30,7 +30,7 @@ def connect_async(url: str, *, cluster: bool = False, timeout_ms: int) -> AsyncC
     """A client for the event loop."""
     limits = {"socket_timeout": timeout_ms / 1000, "socket_connect_timeout": timeout_ms / 1000}
     if cluster:
-        return redis_asyncio.RedisCluster.from_url(url, cluster_error_retry_attempts=1, **limits)
+        return redis_asyncio.RedisCluster.from_url(url, retry=AsyncRetry(NoBackoff(), 1), **limits)
     return redis_asyncio.Redis.from_url(url, retry=AsyncRetry(NoBackoff(), 0), **limits)
 
 

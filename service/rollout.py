@@ -3,15 +3,17 @@
 import asyncio
 import gc
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from contracts.artifact import Artifact, open_artifact
 from contracts.encoding import Catalog, RepeatPolicy
 from contracts.faults import ArtifactFault
 from contracts.pointer import POINTER, read_pointer
+from contracts.promotions import served_before
 from contracts.sections import Paths
 from service import telemetry
 from service.popular import PopularList
@@ -19,6 +21,8 @@ from service.prediction import Model
 from service.predictor import OnnxPredictor
 
 _LOG = logging.getLogger(__name__)
+
+Opened = TypeVar("Opened")
 
 _GC_THRESHOLDS = 50_000, 20, 100
 """Objects, and looks at younger ones, between two looks of the garbage collector at each generation."""
@@ -61,19 +65,35 @@ class Promotion(NamedTuple):
     """What a pointer says, and which writing of it says so: promoting the same path again differs."""
 
     path: Path
+    folder: Path
     written_ns: int
     inode: int
 
 
-def promoted_path(paths: Paths) -> Path:
+def open_promoted(paths: Paths, opening: Callable[[Path], Opened]) -> Opened:
+    """What `opening` makes of the promoted artifact, or of the last one before it that it does not refuse.
+
+    Raises what `opening` raises for the promoted one when it refuses all; `ArtifactFault` when there is none.
+    """
+    return _open_soundest(_promotion(paths), opening)[0]
+
+
+def _open_soundest(promotion: Promotion, opening: Callable[[Path], Opened]) -> tuple[Opened, list[Exception]]:
+    """What could be opened, and what was said of those that were promoted after it."""
+    refusals: list[Exception] = []
+    for path in (promotion.path, *served_before(promotion.folder)):
+        try:
+            return opening(path), refusals
+        except Exception as error:  # whatever it is: as in `Rollout.check`
+            refusals.append(error)
+    raise refusals[0]
+
+
+def _promotion(paths: Paths) -> Promotion:
     """The promoted artifact under `artifacts/`, or under `bundle/` where nothing was ever promoted here.
 
     A bento holds no `artifacts/`: it carries what `promote` put into the bundle. Raises `ArtifactFault`.
     """
-    return _promotion(paths).path
-
-
-def _promotion(paths: Paths) -> Promotion:
     for folder in (paths.artifacts, paths.bundle):
         if promotion := _read_promotion(folder):
             return promotion
@@ -94,7 +114,7 @@ def _read_promotion(folder: Path) -> Promotion | None:
         raise ArtifactFault(
             f"{pointer} cannot be read ({error}); expected a text file of one line. Run `flyweight promote` again."
         ) from error
-    return Promotion(path, stat.st_mtime_ns, stat.st_ino) if path else None
+    return Promotion(path, folder, stat.st_mtime_ns, stat.st_ino) if path else None
 
 
 def load(path: Path) -> Serving:
@@ -116,9 +136,15 @@ class Rollout:
         self.current: Serving | None = None
 
     def boot(self) -> None:
-        """Load what is promoted. Raises `ArtifactFault`: without an artifact there is nothing to serve."""
+        """Load what is promoted, or what served before it where that is broken.
+
+        Raises `ArtifactFault`: without an artifact there is nothing to serve.
+        """
         self._considered = _promotion(self._paths)
-        self._put(load(self._considered.path))
+        serving, refusals = _open_soundest(self._considered, load)
+        self._put(serving)
+        for refusal in refusals:
+            self._refuse(str(refusal))
 
     async def follow(self) -> None:
         """Look at the pointer for ever, and serve what it names once that has proved to work."""
@@ -160,7 +186,7 @@ class Rollout:
 
     def _refuse(self, problem: str) -> None:
         telemetry.count_refused_promotion()
-        _LOG.error("promotion refused, %s serves on: %s", self.current.artifact.path, problem)
+        _LOG.error("promotion refused, %s serves: %s", self.current.artifact.path, problem)
 
     def _put(self, serving: Serving) -> None:
         before, self.current = self.current, serving

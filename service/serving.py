@@ -7,17 +7,24 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import partial
+from math import ceil
 from pathlib import Path
 
 import msgspec
 
 from contracts.artifact import open_artifact
+from contracts.client_key import KEY_VARIABLE
+from contracts.machine import cores
 from contracts.settings import CONFIG_VARIABLE, SHORT_VARIABLES, Settings, setting_keys, variable_of
 from service.lifetime import child_of, private_folder
-from service.rollout import promoted_path
+from service.roll_call import count_present
+from service.rollout import open_promoted
+from service.watch import Watch
 
 _ROOT = Path(__file__).resolve().parent.parent
-_STOP_SECONDS = 30
+_STOP_SECONDS = 20
+"""After the drain; what is under way then takes less, if its client reads."""
+
 _SECTIONS = ("paths", "service", "features", "events")
 
 
@@ -26,7 +33,7 @@ def serve(settings: Settings) -> int:
 
     Raises `ArtifactFault` when nothing that can be served is promoted.
     """
-    artifact = open_artifact(promoted_path(settings.paths))
+    artifact = open_promoted(settings.paths, open_artifact)
     place = f"http://{settings.service.host}:{settings.service.port}"
     print(f"flyweight: {artifact.name} {artifact.version} on {place} (Ctrl-C stops)", flush=True)
     command = [sys.executable, "-m", "bentoml", "serve", "service:Flyweight", "--working-dir", str(_ROOT)]
@@ -36,12 +43,16 @@ def serve(settings: Settings) -> int:
         start_new_session=True,  # a Ctrl-C reaches it once, through us
         preexec_fn=partial(child_of, os.getpid()),
     )
-    return _wait(server)
+    stop = _Stop(server, ceil(settings.service.drain_seconds) + _STOP_SECONDS)
+    workers = settings.service.workers or cores()
+    count = partial(count_present, settings.paths.state, workers)
+    watch = Watch(count, workers, settings.service.missing_worker_seconds, stop.for_want_of_workers)
+    return _wait(server, stop, watch)
 
 
 def server_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment in which the server reads exactly these settings, wherever they came from."""
-    kept = {name: value for name, value in environ.items() if name not in SHORT_VARIABLES}
+    kept = {name: value for name, value in environ.items() if name not in {*SHORT_VARIABLES, KEY_VARIABLE}}
     told = {
         variable_of((section, key)): _as_text(getattr(getattr(settings, section), field.name))
         for (section, key), field in setting_keys().items()
@@ -61,31 +72,46 @@ def _as_text(value: object) -> str:
 class _Stop:
     """Passes the first SIGTERM or Ctrl-C on; a second one, or too long a wait, kills."""
 
-    def __init__(self, server: subprocess.Popen) -> None:
+    def __init__(self, server: subprocess.Popen, patience_seconds: int) -> None:
         self._server = server
+        self._patience_seconds = patience_seconds
         self.asked = False
+        self.is_short_of_workers = False
 
-    def pass_on(self, number: int, frame: object) -> None:
+    def pass_on(self, number: int, _: object) -> None:
         if self.asked:
             self.kill()
         else:
             self.asked = True
             self._server.send_signal(number)
-            signal.alarm(_STOP_SECONDS)
+            signal.alarm(self._patience_seconds)
+
+    def for_want_of_workers(self, found: int) -> None:
+        """End what is not whole, unless it is ending already."""
+        if not self.asked:
+            self.is_short_of_workers = True
+            print(
+                f"flyweight: only {found} workers are there, and nobody replaced the missing; the lines above say "
+                "why they died. Stopping with exit code 4, so that whoever runs this starts it whole again.",
+                file=sys.stderr,
+                flush=True,
+            )
+            self.pass_on(signal.SIGTERM, None)
 
     def kill(self, *_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._server.pid, signal.SIGKILL)  # its workers and its Redis die with it
 
 
-def _wait(server: subprocess.Popen) -> int:
+def _wait(server: subprocess.Popen, stop: _Stop, watch: Watch) -> int:
     """0 when the server ended because it was asked to, 2 when it refused to start, else 4."""
-    stop = _Stop(server)
     signal.signal(signal.SIGTERM, stop.pass_on)
     signal.signal(signal.SIGINT, stop.pass_on)
     signal.signal(signal.SIGALRM, stop.kill)
+    watch.start()
     code = server.wait()
+    watch.end()
     signal.alarm(0)
     if stop.asked:
-        return 0
+        return 4 if stop.is_short_of_workers else 0
     return code if code == 2 else 4

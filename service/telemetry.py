@@ -59,6 +59,12 @@ _unknown_items = Counter(
     "Items of histories that the catalog does not hold.",
     registry=_REGISTRY,
 )
+_feature_cache_open = Gauge(
+    "flyweight_feature_cache_open",
+    "How many workers leave the feature cache alone, because it is away.",
+    multiprocess_mode="livesum",
+    registry=_REGISTRY,
+)
 _model_info = Gauge(
     "flyweight_model_info",
     "1 for the artifact that serves, 0 for one that served before.",
@@ -128,6 +134,10 @@ def count_lost_notes(notes: int) -> None:
     _lost_notes.inc(notes)
 
 
+def show_feature_cache(*, is_open: bool) -> None:
+    _feature_cache_open.set(is_open)
+
+
 def show_model(model: Model, *, serves: bool) -> None:
     _model_info.labels(model.name, model.variant, model.version).set(1 if serves else 0)
 
@@ -154,8 +164,8 @@ def forget_dead_workers() -> None:
 def declared_metrics() -> dict[str, list[str]]:
     """Every metric by the name that GET /metrics shows, with its labels."""
     metrics = (
-        _request_duration, _stage_duration, _fallbacks, _unknown_items, _model_info, _refused_promotions,
-        _events, _lost_notes,
+        _request_duration, _stage_duration, _fallbacks, _unknown_items, _feature_cache_open, _model_info,
+        _refused_promotions, _events, _lost_notes,
     )  # fmt: skip
     suffix = {Counter: "_total"}
     return {m._name + suffix.get(type(m), ""): list(m._labelnames) for m in metrics}

@@ -5,9 +5,7 @@ artifacts/decision-latest.json   the newest of all, also when nothing was good e
 artifacts/promotions.json        the history: every promotion and every rollback
 """
 
-import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,24 +14,13 @@ from msgspec.structs import replace
 from contracts import durable
 from contracts.artifact import Artifact, open_artifact
 from contracts.faults import ArtifactFault, UsageFault
-from contracts.pointer import move_pointer, place_under, read_pointer
+from contracts.pointer import move_pointer, place_under
+from contracts.promotions import RECORD, ROLLED_BACK, Entry, current_place, read_record, served
 from export.promotion.bundle import refresh_bundle
 from export.promotion.decision import Decision
 
 DECISION = "decision.json"
 LATEST = "decision-latest.json"
-RECORD = "promotions.json"
-ROLLED_BACK = "rolled back"
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One line of the history of promotions; paths are relative to `artifacts/`."""
-
-    at: str
-    action: str
-    artifact: str
-    previous: str | None
-    reason: str
 
 
 def promote(artifacts: Path, bundle: Path, artifact: Artifact, decision: Decision) -> Entry:
@@ -50,60 +37,26 @@ def promote(artifacts: Path, bundle: Path, artifact: Artifact, decision: Decisio
 def rollback(artifacts: Path, bundle: Path) -> Entry:
     """Return to the artifact that served before the promoted one, and record it."""
     with durable.lock(artifacts / ".promote.lock"):
-        current = _current(artifacts)
-        served = _served(read_record(artifacts), current)
-        if len(served) < 2:
+        current = current_place(artifacts)
+        places = served(read_record(artifacts), current)
+        if len(places) < 2:
             raise UsageFault(
                 f"there is nothing to roll back to: {artifacts / RECORD} names no artifact before "
                 f"{current or 'the first promotion'}. Promote one by name: `flyweight promote ARTIFACT`."
             )
-        artifact = open_artifact(artifacts / served[-2])
+        artifact = open_artifact(artifacts / places[-2])
         return _move(artifacts, bundle, artifact, ROLLED_BACK, f"rolled back from {current}")
-
-
-def _served(entries: Sequence[Entry], current: str | None) -> list[str]:
-    """What served, oldest first, up to now; what was rolled back is gone from the end.
-
-    An entry counts only if the pointer moved, as the next entry or `current` shows.
-    """
-    served: list[str] = []
-    then = [*(entry.previous for entry in entries[1:]), current]
-    for entry, now in zip(entries, then, strict=False):
-        if now != entry.artifact:
-            continue
-        if entry.action == ROLLED_BACK:
-            del served[-1:]
-        if served[-1:] != [now]:
-            served.append(now)
-    return served
-
-
-def _current(artifacts: Path) -> str | None:
-    current = read_pointer(artifacts)
-    return os.path.relpath(current, artifacts) if current else None
 
 
 def _move(artifacts: Path, bundle: Path, artifact: Artifact, action: str, reason: str) -> Entry:
     """The pointer last: killed before it moved, all of this can be done again; killed after it, all is done.
     What is done again is recorded again."""
     place = place_under(artifacts, artifact.path)
-    entry = Entry(_now(), action, place, _current(artifacts), reason)
+    entry = Entry(_now(), action, place, current_place(artifacts), reason)
     _write_record(artifacts, [*read_record(artifacts), entry])
     refresh_bundle(bundle, artifact)
     move_pointer(artifacts, artifact.path)
     return entry
-
-
-def read_record(artifacts: Path) -> list[Entry]:
-    """The history of promotions, oldest first."""
-    try:
-        return msgspec.json.decode((artifacts / RECORD).read_bytes(), type=list[Entry])
-    except FileNotFoundError:
-        return []
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ArtifactFault(
-            f"{artifacts / RECORD} is damaged: {error}. Move it away to start a new one."
-        ) from error
 
 
 def _write_record(artifacts: Path, entries: list[Entry]) -> None:

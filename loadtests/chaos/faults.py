@@ -19,7 +19,7 @@ from loadtests.chaos.waiting import await_that
 from loadtests.chaos.world import USERS, World, flyweight, point_at
 
 _REPLACED_SECONDS = 15
-_HANG_SECONDS = 0.1
+_HANG_SECONDS = 2.0
 _FLIPPED_BYTES = 64
 Proof = dict[str, object]
 
@@ -118,14 +118,15 @@ def machine_died(unflushed_seconds: float) -> Fault:
 
 @contextlib.contextmanager
 def worker_killed(site: Site) -> Iterator[Proof]:
-    """A worker hangs for a moment, so that requests are under way on it, and is killed with SIGKILL.
+    """A worker hangs until requests wait on it, and is killed with SIGKILL.
 
     Ends when there are as many workers as before, or after a while.
     """
     worker = site.service.workers()[0]
     worker.send_signal(signal.SIGSTOP)
-    time.sleep(_HANG_SECONDS)
+    await_that(lambda: site.service.unread(worker), _HANG_SECONDS)
     proof: Proof = {"killed": worker.pid, "connections on it": site.service.connections(worker)}
+    proof["requests on it"] = site.service.unread(worker)
     worker.kill()
     killed = time.monotonic()
     yield proof

@@ -71,7 +71,10 @@ _CALM = Row(
     limits=Limits(degraded=0.01, recover_s=None, freshness_p99_ms=10.0),
 )  # fmt: skip
 _KILLED = Row("redis-killed", faults.redis_killed, "SIGKILL, started again on the same files after 3 s")
-_FROZEN = Row("redis-frozen", faults.redis_frozen, "SIGSTOP for 3 s, while Redis takes bytes and answers none")
+_FROZEN = Row(
+    "redis-frozen", faults.redis_frozen, "SIGSTOP for 3 s, while Redis takes bytes and answers none",
+    limits=Limits(p99_ms=80.0),
+)  # fmt: skip
 _SLOW = Row(
     "redis-slow-200ms", faults.redis_slowed(200), "every message to it 200 ms late", slowly=True,
     limits=Limits(p99_ms=180.0),
@@ -104,6 +107,7 @@ ROWS: tuple[Row, ...] = (
     _MACHINE,
     _control(_MACHINE, "held-to-0", "missing", "the same, held to 0", limits=Limits()),
     _FROZEN,
+    _control(_FROZEN, "no-breaker", "p99_ms", "every reading waits its 50 ms", without=("breaker",)),
     _control(_FROZEN, "patient", "p99_ms", "features are waited for, up to 10 s", settings=PATIENT),
     _control(_FROZEN, "no-deduplication", "twice", "an event sent again counts again", without=("deduplication",)),
     Row(

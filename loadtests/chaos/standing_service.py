@@ -103,6 +103,15 @@ class StandingService:
         held = worker.net_connections("tcp")
         return sum(c.status == psutil.CONN_ESTABLISHED and c.laddr.port == self.port for c in held)
 
+    def unread(self, worker: psutil.Process) -> int:
+        """On how many of these a request waits that it has not begun to read."""
+        ours = {c.raddr.port for c in worker.net_connections("tcp") if c.raddr and c.laddr.port == self.port}
+        rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        return sum(
+            _port(local) == self.port and _port(remote) in ours and int(queues.partition(":")[2], 16) > 0
+            for _, local, remote, _, queues, *_ in rows
+        )
+
     def metric(self, name: str) -> float:
         """The sum of all its series."""
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
@@ -121,3 +130,8 @@ class StandingService:
             parent = psutil.Process(self._process.pid)
             return [parent, *parent.children(recursive=True)]
         return []
+
+
+def _port(address: str) -> int:
+    """Of an address as in proc(5), 0100007F:0BB8."""
+    return int(address.rpartition(":")[2], 16)

@@ -9,11 +9,10 @@ from loadtests.generator import Generator
 
 class Offline(Generator):
     scenario = "offline"
-    judges_latency = False
 
     def tell(self) -> None:
         self.side_by_side(self.load.connections_of_each)
 
     @classmethod
     def workload(cls, load):
-        return f"closed: {load.settings.connections} requests at a time"
+        return f"closed: {load.connections_of_each * load.generators} requests at a time"

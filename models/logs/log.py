@@ -53,7 +53,7 @@ class Log:
 
 
 def read_log(path: Path, columns: Columns, *, sha256: str = "", progress: Progress = silent) -> Log:
-    """Read a CSV, CSV.gz or Parquet file, or a folder holding `interactions.*` and perhaps `items.*`.
+    """Read a CSV, CSV.gz or Parquet file, or a folder: see `find_log_files`.
 
     Rows that cannot be used are dropped, counted and shown by example in the report; nothing is repaired.
     `sha256` spares hashing the files once more. Raises `LogFault` for a file that cannot be read and for a
@@ -65,10 +65,10 @@ def read_log(path: Path, columns: Columns, *, sha256: str = "", progress: Progre
     sha256 = sha256 or files.sha256()
     progress(task, 1, 3)
     with readable(files.interactions):
-        table = open_table(files.interactions)
+        table = files.open()
         names = _named_columns(files.interactions, table, columns)
         rows, kind = read_rows(table, names, columns.event_types)
-        if files.interactions.suffix != ".parquet" and rows[LAST_IS_EMPTY].any():
+        if files.is_text() and rows[LAST_IS_EMPTY].any():
             refuse_broken_rows(files.interactions)
         progress(task, 2, 3)
         rows = mark_duplicates(rows)
@@ -102,7 +102,7 @@ def _read_titles(files: LogFiles, columns: Columns) -> dict[str, str]:
     """Titles by item id, from the items file or from a log that carries them; of two titles the last."""
     path = files.items or files.interactions
     with readable(path):
-        table = open_table(path)
+        table = open_table(path) if files.items else files.open()
         found = table.collect_schema().names()
         missing = [column for column in (columns.item_id, columns.title) if column not in found]
         if missing and files.items is None and columns.title == Columns().title:

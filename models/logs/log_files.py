@@ -13,6 +13,7 @@ import polars as pl
 
 from contracts import durable
 from contracts.faults import LogFault, UsageFault
+from models.logs.parts import find_parts, refuse_broken_parts
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 INTERACTIONS, ITEMS = "interactions", "items"
@@ -20,12 +21,28 @@ INTERACTIONS, ITEMS = "interactions", "items"
 
 @dataclass(frozen=True)
 class LogFiles:
+    """`parts`: the Parquet files of the interactions, where these are a folder."""
+
     interactions: Path
     items: Path | None
+    parts: tuple[Path, ...] = ()
+
+    def is_text(self) -> bool:
+        return not self.parts and self.interactions.suffix != ".parquet"
+
+    def open(self) -> pl.LazyFrame:
+        """The interactions; of a folder, one file after the other. See `open_table`."""
+        return open_table(self.interactions, self.parts)
 
     def sha256(self) -> str:
-        """Of the interactions file; with an items file, of the two hex digests one after the other."""
-        digest = sha256_of(self.interactions)
+        """Of the interactions file; of parts, of their hex digests with their places; with an items file, of the
+        two hex digests one after the other.
+        """
+        if self.parts:
+            places = [f"{sha256_of(part)}  {part.relative_to(self.interactions)}\n" for part in self.parts]
+            digest = hashlib.sha256("".join(places).encode()).hexdigest()
+        else:
+            digest = sha256_of(self.interactions)
         if self.items is None:
             return digest
         return hashlib.sha256((digest + sha256_of(self.items)).encode()).hexdigest()
@@ -41,18 +58,23 @@ def sha256_of(path: Path) -> str:
 
 
 def find_log_files(path: Path) -> LogFiles:
-    """The files behind `path`: a log file, or a folder holding `interactions.*` and perhaps `items.*`.
+    """The files behind `path`: a log file, or a folder holding `interactions.*` and perhaps `items.*`. Instead of
+    `interactions.*` it may hold any number of Parquet files, in folders such as `day=2026-11-21` too.
 
     Raises `LogFault` when there is none, more than one, or one of a kind that cannot be read.
     """
     if path.is_dir():
-        interactions = _only_file(path, INTERACTIONS)
+        interactions, items = _only_file(path, INTERACTIONS), _only_file(path, ITEMS)
+        parts = () if interactions else tuple(find_parts(path))
+        if parts:
+            return LogFiles(path, items, parts)
         if interactions is None:
             found = ", ".join(sorted(entry.name for entry in path.iterdir())[:10]) or "nothing"
             raise LogFault(
-                f"{path} holds no log: found {found}; expected {INTERACTIONS} as {' or '.join(SUFFIXES)}."
+                f"{path} holds no log: found {found}; expected {INTERACTIONS} as {' or '.join(SUFFIXES)}, "
+                "or Parquet files, in folders such as day=2026-11-21 too."
             )
-        return LogFiles(interactions, _only_file(path, ITEMS))
+        return LogFiles(interactions, items)
     if not path.is_file():
         raise LogFault(f"{path} does not exist; expected an interaction log (a file or a folder).")
     if not path.name.endswith(SUFFIXES):
@@ -60,13 +82,14 @@ def find_log_files(path: Path) -> LogFiles:
     return LogFiles(path, None)
 
 
-def open_table(path: Path) -> pl.LazyFrame:
-    """The columns of a CSV file as text, of a Parquet file in their own types; nothing is read yet.
+def open_table(path: Path, parts: tuple[Path, ...] = ()) -> pl.LazyFrame:
+    """The columns of a CSV file as text, of Parquet (one file, or the `parts` of a folder) in their own types;
+    nothing is read yet.
 
     Raises `LogFault` when there is not even a header.
     """
-    if path.suffix == ".parquet":
-        table = pl.scan_parquet(path)
+    if parts or path.suffix == ".parquet":
+        table = pl.scan_parquet(list(parts) or path, hive_partitioning=False)
     else:
         table = pl.scan_csv(path, infer_schema=False, empty_string_is_null=False)
     with readable(path):
@@ -84,8 +107,10 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except pl.exceptions.NoDataError:
         raise LogFault(f"{path} is empty; expected a header line and interactions.") from None
-    except (pl.exceptions.ComputeError, OSError) as error:
-        if path.suffix != ".parquet":
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError) as error:
+        if path.is_dir():
+            refuse_broken_parts(path)
+        elif path.suffix != ".parquet":
             refuse_broken_rows(path)
         problem = str(error).strip().splitlines()[0]
         raise LogFault(f"{path} cannot be read: {problem}. Write the file again and check its end.") from error

@@ -2,8 +2,8 @@
 -- after the log ended, stays behind what the log says.
 --
 -- KEYS               the users' keys
--- ARGV[1 .. 2]       longest history, seconds a history lives
--- ARGV[3 ..]         the histories, in the order of the keys
+-- ARGV[1 .. 3]       longest history, seconds a history lives, "replace" where nothing newer is to stay
+-- ARGV[4 ..]         the histories, in the order of the keys
 
 -- Times that are read back may be too late by this part of what lies between them and the newest.
 local ROUNDING = 0.001
@@ -30,6 +30,7 @@ local function merge(cached, given)
 end
 
 for i, key in ipairs(KEYS) do
-  redis.call("SET", key, merge(redis.call("GET", key), ARGV[i + 2]), "EX", ARGV[2])
+  local cached = ARGV[3] ~= "replace" and redis.call("GET", key)
+  redis.call("SET", key, merge(cached, ARGV[i + 3]), "EX", ARGV[2])
 end
 return #KEYS

@@ -97,6 +97,10 @@ class Operations:
         named = isinstance(path, str | bytes | os.PathLike)
         return named and _resolve(path, directory).is_relative_to(self._folder)
 
+    def note_question(self) -> None:
+        """What Redis is asked is an operation too, for a step that says so."""
+        self._count(changes=False)
+
     def _count(self, *, changes: bool) -> None:
         self.changes.append(changes)
         if len(self.changes) == self._kill.before_operation:
@@ -173,4 +177,4 @@ def mark_first() -> None:
 
 def flush_nothing() -> None:
     """Switch off what protects against a power cut."""
-    durable._flush = lambda path: None
+    durable.flush = lambda path: None

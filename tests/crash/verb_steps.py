@@ -119,7 +119,7 @@ def view_figures(folder: Path) -> View:
 
 def view_promotion(folder: Path) -> View:
     """A promotion that was killed may be recorded twice, once for each time that it was run."""
-    from export.promotion.promoting import read_record
+    from contracts.promotions import read_record
 
     record = [f"{entry.action} {entry.artifact}" for entry in read_record(folder / "artifacts")]
     view: View = {"record": [entry for entry, _ in itertools.groupby(record)]}

@@ -57,9 +57,19 @@ def test_only_the_newest_are_kept_and_they_expire(redis_url, write, ids, exporte
         assert redis.ttl(MARKER_KEY) == -1
 
 
+def test_what_is_newer_in_the_cache_stays_unless_it_is_replaced(redis_url, write, ids, exported, sealed):
+    catalog, settings = sealed["popularity"].catalog, exported.settings
+    materialize(write(("u1", ids[1], 1), ("u1", ids[2], 20)), settings, redis_url, replace=True)
+    older = write(("u1", ids[5], 10), ("u1", ids[6], 11))
+    materialize(older, settings, redis_url)
+    assert histories_of_cache(redis_url, ["u1"], catalog) == [[5, 6, 2]]
+    materialize(older, settings, redis_url, replace=True)
+    assert histories_of_cache(redis_url, ["u1"], catalog) == [[5, 6]]
+
+
 def test_items_without_a_number_stay_out_and_are_counted(redis_url, write, ids, exported, sealed):
     log = write(("u1", "never-trained", 1), ("u1", ids[4], 2), ("u8", "never-trained", 3))
-    filled = materialize(log, exported.settings, redis_url)
+    filled = materialize(log, exported.settings, redis_url, replace=True)
     assert (filled.users, filled.interactions, filled.without_number) == (1, 1, 2)
     assert histories_of_cache(redis_url, ["u1", "u8"], sealed["popularity"].catalog) == [[4], []]
 

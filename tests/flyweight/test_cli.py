@@ -1,6 +1,7 @@
 """The command line as a person meets it, in processes of its own."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,15 @@ def test_a_log_that_cannot_be_trained_on_fails_validation_with_exit_code_1(tmp_p
     ended = flyweight("validate", "--interactions", "log.csv", "--json", "report.json", cwd=tmp_path)
     assert ended.returncode == 1
     assert json.loads((tmp_path / "report.json").read_text())["problems"]
+
+
+def test_a_key_is_shown_once_with_the_hash_that_the_service_is_given(tmp_path):
+    from service.api_keys import hash_of
+
+    first, second = (flyweight("hash-key", "--json", "made.json", cwd=tmp_path).stdout for _ in range(2))
+    (key, told), (other, _) = (
+        re.findall(r"^(?:key|hash) +(\S+)$", shown, re.MULTILINE) for shown in (first, second)
+    )
+    assert told == hash_of(key)
+    assert len(key) == 43 and key != other
+    assert other not in (tmp_path / "made.json").read_text()

@@ -102,6 +102,31 @@ def test_service_that_misses_before_the_generator_does_is_the_limit_itself():
 def test_service_without_a_limit_does_not_keep_the_search_for_ever():
     found = explore(lambda ask: probe(ask, met=True))
     assert (found.rate, len(found.probes)) == (200 * 2**11, 12 + CONFIRMING)
+    assert found.lower_bound
+
+
+def test_at_least_is_not_said_where_the_rates_above_were_missed_when_they_were_tried_again():
+    """The generator was the limit of the search, but the service is that of the confirmation."""
+
+    def service(ask):
+        if ask.rate > LIMIT:
+            return probe(ask, met=False, outcome="not valid")
+        return probe(ask, ask.rate <= 0.8 * LIMIT if ask.confirms else True)
+
+    found = explore(service)
+    assert found.rate == pytest.approx(672.7 * 0.85 * 0.92, rel=0.001)
+    assert not found.lower_bound
+
+
+def test_at_least_is_not_said_where_only_the_rate_that_was_found_was_missed_again():
+    def service(ask):
+        if ask.rate > LIMIT:
+            return probe(ask, met=False, outcome="not valid")
+        return probe(ask, not ask.confirms or ask.rate < 650)
+
+    found = explore(service)
+    assert found.rate == pytest.approx(672.7 * 0.92, rel=0.001)
+    assert not found.lower_bound
 
 
 @pytest.mark.parametrize(("slower", "part"), [(0.98, 1.0), (0.94, 0.92), (0.88, 0.85)])
@@ -126,6 +151,25 @@ def test_machine_that_slows_down_all_the_time_is_not_taken_for_what_it_was_at_fi
     found = explore(lambda ask: sharp(ask, next(coming)))
     runs = len(found.probes)
     assert 0.85 * limits[runs - 1] <= found.rate <= limits[runs - CONFIRMING]
+
+
+def test_run_that_no_other_rate_would_mend_ends_the_search_at_once():
+    found = explore(lambda ask: msgspec.structs.replace(probe(ask, False, "not valid"), hopeless=True))
+    assert (found.rate, found.outcome, found.lower_bound, len(found.probes)) == (None, "not valid", False, 1)
+
+
+def test_search_that_turns_hopeless_in_the_middle_is_not_valid_and_keeps_its_runs():
+    def service(ask):
+        return msgspec.structs.replace(sharp(ask), hopeless=ask.confirms)
+
+    found = explore(service)
+    assert (found.rate, found.outcome) == (None, "not valid")
+    assert [one.met for one in found.probes[:2]] == [True, True]
+
+
+def test_generator_that_is_the_limit_at_every_rate_gives_no_valid_search():
+    found = explore(lambda ask: probe(ask, False, "not valid"))
+    assert (found.outcome, found.lower_bound) == ("not valid", False)
 
 
 def answers_when_tried_again(times_met: dict[float, int]):
@@ -202,6 +246,17 @@ def test_probe_of_a_run_that_was_not_valid_says_why_and_has_no_figures():
     found = probe_of(verdict("not valid", ["late.", "few."], figures=None, answered=0), 1.0, 0.5, confirms=False)
     assert (found.why, found.p50_ms, found.p99_ms, found.goodput) == ("late.; few.", None, None, None)
     assert probe_of(verdict("met"), 1.0, None, confirms=False).cpu_us is None
+    assert probe_of(verdict("met"), 1.0, 0.0, confirms=False).cpu_us is None
+
+
+@pytest.mark.parametrize(
+    ("blame", "outcome", "hopeless"),
+    [("service", "missed", False), ("load", "not valid", False), ("setup", "not valid", True)],
+)
+def test_probe_of_a_run_that_was_not_valid_says_whose_fault_it_was(blame, outcome, hopeless):
+    unsound = msgspec.structs.replace(verdict("not valid", ["why."], figures=None), blame=blame)
+    found = probe_of(unsound, 1.0, None, confirms=False)
+    assert (found.outcome, found.hopeless, found.why) == (outcome, hopeless, "why.")
 
 
 def test_probe_that_missed_because_too_many_failed_says_so():

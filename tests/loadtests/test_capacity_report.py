@@ -54,7 +54,7 @@ def test_a_comparison_sets_quality_beside_cost():
 def test_an_artifact_without_quality_or_runs_that_gave_figures():
     lost = Capacity(None, None, None, False, [PROBES[3]])
     text = page(rating(Rated("x:fp32", "c", "quality", None, None, lost, None))).decode()
-    assert "No rate keeps the SLO" in text
+    assert "Not valid, no figure" in text and "No rate keeps the SLO" not in text
     assert "no latency is known" in text
     assert "not measured" in text
     assert lost.outcome == "not valid"
@@ -76,3 +76,8 @@ def test_any_latency_is_drawn(p99_ms):
     probes = [msgspec.structs.replace(PROBES[0], p99_ms=p99_ms)]
     capacity = msgspec.structs.replace(CAPACITY, probes=probes)
     assert b"<svg" in page(rating(msgspec.structs.replace(POPULAR, capacity=capacity)))
+
+
+def test_a_service_that_keeps_the_slo_at_no_rate_is_said_to():
+    missed = Capacity(None, None, None, False, [PROBES[2]])
+    assert "No rate keeps the SLO" in page(rating(msgspec.structs.replace(POPULAR, capacity=missed))).decode()

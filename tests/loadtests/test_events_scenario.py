@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from loadtests.answer_log import read_began, read_requests
-from loadtests.run import SCENARIOS
+from loadtests.order import SCENARIOS
 from loadtests.verdict import Verdict
 
 CLICKERS = [f"user-{i}" for i in range(1, 30, 2)]

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from contracts.sections import Loadtest, Settings, Slo
-from loadtests.run import Order, run
+from loadtests.order import Order
+from loadtests.run import run
 from loadtests.verdict import Verdict
 
 

@@ -1,5 +1,6 @@
 """`flyweight loadtest --capacity` and `--compare`: real services, and runs whose verdicts are planted."""
 
+import itertools
 import json
 import urllib.error
 import urllib.request
@@ -39,7 +40,9 @@ def asked(monkeypatch) -> list[str]:
         outcome = "met" if met else "missed"
         return Verdict(outcome, [], judged, figures, counts, Health(finished=True), setup, service=service)
 
+    seconds = itertools.count()
     monkeypatch.setattr(trials, "run", run)
+    monkeypatch.setattr(trials, "cpu_seconds", lambda processes: next(seconds) / 2)  # half a second per run
     return urls
 
 
@@ -99,6 +102,22 @@ def test_a_service_that_keeps_no_rate_is_a_verdict_of_its_own(
     assert ended.exit_code == 1
     assert "was not kept at any rate" in ended.output
     assert result["rated"][0]["capacity"]["rate"] is None
+
+
+def test_a_service_that_no_rate_makes_valid_ends_the_search_with_the_reason(
+    start_stub, answer_well, world, tmp_path, call, monkeypatch
+):
+    def run(order, settings, out, watch):
+        setup = Setup("server", order.url, "Poisson", 100, 1, 1.0, 0.0, 1.0, 10, 5, 3.0)
+        counts = Counts(begun=1000, answered=1000)
+        why = ["only 0.00% of the answers to known users came from the model."]
+        return Verdict("not valid", why, [], None, counts, Health(finished=True), setup, blame="setup")
+
+    monkeypatch.setattr(trials, "run", run)
+    ended, result = call(world.copy(tmp_path / "w"), "--capacity", "--url", start_stub(answer_well).url)
+    assert ended.exit_code == 3, ended.output
+    assert "not valid, no figure; only 0.00% of the answers to known users" in ended.output
+    assert len(result["rated"][0]["capacity"]["probes"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,16 @@ def test_says_what_was_missed_and_which_commands_ran(missed):
     assert words.count("systemctl start redis") == 2  # in the picture and in the table
 
 
+def test_commands_that_failed_or_never_ran_stand_at_the_top_and_not_in_the_pictures():
+    failed = [HookRun(20.0, "nosuch", 127), HookRun(30.0, "touch never", begun=False)]
+    words = Reader(page(changed(MISSED, hooks=failed))).words
+    top = words[: words.index("p(99) < 10 ms")]  # the first objective
+    assert "the command of second 20 ended with exit code 127: nosuch" in top
+    assert "the command of second 30 never ran" in top
+    assert "20 s: nosuch" in words and "30 s: touch never" not in words
+    assert "never ran" not in Reader(page(MISSED)).words
+
+
 def test_a_run_that_is_not_valid_has_problems_and_counts_but_no_pictures():
     read = Reader(page(changed(NOT_VALID, hooks=HOOKS)))
     assert "svg" not in read.names

@@ -5,12 +5,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from contracts.client_key import KEY_VARIABLE
 from contracts.faults import RunNotValid, UsageFault
 from contracts.sections import Loadtest, Settings, Slo
 from contracts.slo import SCENARIOS as scenarios_of_objectives
 from loadtests.event_options import EventOptions
 from loadtests.live import Now
-from loadtests.run import SCENARIOS, Order, run
+from loadtests.order import SCENARIOS, Order
+from loadtests.run import run
 from loadtests.wording import render
 
 SETTINGS = Settings(
@@ -41,6 +43,16 @@ def test_run_with_events_leaves_the_ids_that_were_answered_202(start_stub, traff
     written = (tmp_path / "report" / "accepted-events.txt").read_text().splitlines()
     assert len(written) == verdict.events.counts.accepted == sum(map(len, stub.told)) > 50, render(verdict)
     assert "100 calls of /events per second" in render(verdict)
+
+
+def test_key_of_the_environment_is_sent_with_every_question(
+    start_stub, traffic_file, tmp_path, answer_well, monkeypatch
+):
+    monkeypatch.setenv(KEY_VARIABLE, "the-key")
+    stub = start_stub(answer_well)
+    run(Order(stub.url, traffic=traffic_file), SETTINGS, tmp_path / "report")
+    assert stub.asked
+    assert stub.keys == {"bearer the-key"}
 
 
 def test_one_failure_in_ten_misses_the_slo(start_stub, traffic_file, tmp_path, answer_well):
@@ -123,11 +135,39 @@ def test_the_scenarios_of_objectives_are_those_that_can_be_played():
         ({"replay_speed": 2.0}, "--replay needs a traffic file"),
         ({"scenario": "rollout"}, "the scenario rollout needs --promote COMMAND"),
         ({"scenario": "events"}, "needs a traffic file with at least 2 known users, found 0"),
+        ({"scenario": "single-stream", "processes": 3}, "one user alone: found 3 processes"),
+        ({"scenario": "offline", "processes": 65}, "65 processes cannot share fewer connections: found 64"),
     ],
 )
 def test_what_cannot_be_played_is_refused(unused_url, tmp_path, order, message):
     with pytest.raises(UsageFault, match=message):
         run(Order(unused_url, **order), SETTINGS, tmp_path / "report")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "slo"),
+    [("server", "p(99){spike} < 20"), ("offline", "p(99) < 20"), ("offline", "p(9){offline} < 2")],
+)
+def test_scenario_in_which_no_objective_holds_is_refused(unused_url, tmp_path, scenario, slo):
+    settings = msgspec.structs.replace(SETTINGS, slo=Slo(predict=(slo,)))
+    with pytest.raises(UsageFault, match="no objective holds in this scenario"):
+        run(Order(unused_url, scenario), settings, tmp_path / "report")
+
+
+def test_port_that_speaks_no_http_is_no_service(start_talker, tmp_path):
+    with pytest.raises(RunNotValid, match=r"nothing answers at .*flyweight serve"):
+        run(Order(start_talker(b"220 mail.example ESMTP\r\n")), SETTINGS, tmp_path / "report")
+
+
+def test_url_with_a_port_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(UsageFault, match="http://there:abc is no URL"):
+        run(Order("http://there:abc"), SETTINGS, tmp_path / "report")
+
+
+def test_slash_at_the_end_of_the_url_makes_no_difference(start_stub, traffic_file, tmp_path, answer_well):
+    stub = start_stub(answer_well)
+    verdict = run(Order(f"{stub.url}/", traffic=traffic_file), SETTINGS, tmp_path / "report")
+    assert (verdict.outcome, verdict.setup.url) == ("met", stub.url), render(verdict)
 
 
 def _command(process: Path) -> str:

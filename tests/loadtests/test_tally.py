@@ -14,6 +14,7 @@ from loadtests.visits import Question
 
 KNOWN = Question("u", known=True, k=10, fewest=10)
 COLD = Question("c", known=False, k=10, fewest=10)
+ANONYMOUS = Question(None, known=False, k=10, fewest=10, history=["i1"])
 HISTOGRAMS = ("healthy_us", "degraded_us", "lag_us")
 
 
@@ -53,7 +54,7 @@ def play_at_random(tallies, requests: int, seed: int) -> None:
         if luck.random() < 0.1:
             tally.record_failure(luck.choice(["status 500", "timeout"]), due, answered=luck.random() < 0.5)
         else:
-            tally.record_answer(luck.choice([KNOWN, COLD]), luck.choice(ANSWERS), due, latency)
+            tally.record_answer(luck.choice([KNOWN, COLD, ANONYMOUS]), luck.choice(ANSWERS), due, latency)
 
 
 def test_request_begun_without_an_answer_stays_unanswered():
@@ -100,6 +101,25 @@ def test_answer_without_the_model_counts_against_it_only_for_a_known_user():
     assert tally.counts.sources == {"popular": 2, "model": 1}
     assert tally.counts.reasons == {"cold_user": 1, "feature_cache_empty": 1, "ok": 1}
     assert tally.counts.versions == {"popularity:fp32 v": 3}
+
+
+def test_anonymous_user_with_a_history_is_to_get_the_model_too():
+    tally = Tally()
+    ask(tally, question=ANONYMOUS)
+    ask(tally, question=ANONYMOUS, answered=answer(Source.POPULAR, Reason.UNKNOWN_ITEMS))
+    assert tally.counts.anonymous_by_model == 1
+    assert tally.counts.anonymous_without_model == {"unknown_items": 1}
+    assert (tally.counts.known_by_model, tally.counts.known_without_model) == (0, {})
+
+
+def test_visits_are_counted_once_by_who_made_them():
+    first, other = Tally(), Tally()
+    opens = [msgspec.structs.replace(question, opens_visit=True) for question in (KNOWN, KNOWN, COLD)]
+    for tally in (first, other):
+        for question in (*opens, KNOWN, COLD):
+            tally.begin(0.0, 0.0, question)
+    total = add_up([first, other]).counts
+    assert (total.visits, total.known_visits, total.begun) == (6, 4, 10)
 
 
 def test_answer_is_good_when_it_is_healthy_and_within_the_bound():
@@ -195,5 +215,6 @@ def test_of_the_health_of_processes_the_worst_counts_and_the_first_good_answer_o
         return tally
 
     processes = [process(9.0, None, 0.2, 0.3, True), process(10.0, 2.5, 0.1, 0.0, True), process(8.0, 1.5)]
-    assert add_up(processes[:2]).health == Health(10.0, 2.5, 0.2, 0.3, True)
-    assert add_up(processes).health == Health(10.0, 1.5, 0.2, 0.3, False)
+    processes[0].health.due_seconds = 8.5
+    assert add_up(processes[:2]).health == Health(10.0, 2.5, 0.2, 0.3, True, 8.5)
+    assert add_up(processes).health == Health(10.0, 1.5, 0.2, 0.3, False, 8.5)

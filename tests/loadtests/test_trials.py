@@ -2,16 +2,19 @@
 
 import os
 import random
+import subprocess
 
 import msgspec
+import psutil
 import pytest
 
+from contracts.faults import RunNotValid
 from contracts.sections import Loadtest, Settings, Slo
 from loadtests import trials
 from loadtests.capacity import search
 from loadtests.comparison import Rated
-from loadtests.processes import cpu_seconds, service_processes
-from loadtests.run import Order
+from loadtests.order import Order
+from loadtests.processes import all_alive, cpu_seconds, service_processes
 from loadtests.tally import Counts, Health
 from loadtests.verdict import Figures, JudgedObjective, Setup, Verdict
 
@@ -75,3 +78,110 @@ def test_a_comparison_can_be_written_down(played):
     rated = Rated("popularity:fp32", "v", "NDCG@10", 0.1, (0.05, 0.15), found["slow"], None)
     again = msgspec.json.decode(msgspec.json.encode(rated), type=Rated)
     assert again.capacity.rate == rated.capacity.rate
+
+
+class Fragile:
+    """A service that falls over at 600 requests per second, and comes back when somebody waits for it."""
+
+    def __init__(self, comes_back: bool) -> None:
+        self.comes_back, self.up, self.waits = comes_back, True, 0
+
+    def run(self, order, settings, out, watch):
+        if not self.up:
+            raise RunNotValid("nothing answers at http://there (refused).")
+        rate = settings.loadtest.rate
+        self.up = rate < 600
+        return verdict_of(500, rate)
+
+    def answers_within(self, url, seconds):
+        self.waits += 1
+        self.up = self.comes_back
+        return self.comes_back
+
+
+@pytest.fixture
+def search_fragile(monkeypatch):
+    def run(service: Fragile):
+        monkeypatch.setattr(trials, "run", service.run)
+        monkeypatch.setattr(trials, "answers_within", service.answers_within)
+        told = []
+        searches = {"it": search(300.0, random.Random(1))}
+        return trials.find_capacities(searches, {"it": Order("http://there")}, SETTINGS, told.append)["it"], told
+
+    return run
+
+
+def test_a_service_that_crashed_and_came_back_is_searched_to_the_end(search_fragile):
+    service = Fragile(comes_back=True)
+    found, _ = search_fragile(service)
+    assert found.rate == pytest.approx(500, rel=0.06)
+    assert service.waits == 1
+
+
+def test_a_service_that_crashed_for_good_has_missed_every_rate_since_and_no_run_is_lost(search_fragile):
+    service = Fragile(comes_back=False)
+    found, told = search_fragile(service)
+    assert (found.rate, found.outcome) == (None, "missed")
+    assert [probe.outcome for probe in found.probes[:3]] == ["met", "missed", "missed"]
+    assert "did not come back within 30 s" in found.probes[2].why
+    assert "nothing answers" in found.probes[3].why
+    assert service.waits == 1
+    assert [one.verdict is None for one in told[:3]] == [False, False, True]
+
+
+def test_a_service_that_was_never_there_is_no_search(search_fragile):
+    service = Fragile(comes_back=False)
+    service.up = False
+    with pytest.raises(RunNotValid, match="nothing answers"):
+        search_fragile(service)
+    assert service.waits == 0
+
+
+def silent(rate: float) -> Verdict:
+    """Of a service that took every request and answered none."""
+    setup = verdict_of(500, rate).setup
+    counts = Counts(begun=1000)
+    return Verdict("not valid", ["no answers."], [], None, counts, Health(finished=True), setup, blame="setup")
+
+
+def test_a_service_that_hangs_under_a_rate_has_missed_it(monkeypatch):
+    def run(order, settings, out, watch):
+        rate = settings.loadtest.rate
+        return silent(rate) if rate >= 600 else verdict_of(500, rate)
+
+    monkeypatch.setattr(trials, "run", run)
+    searches = {"it": search(300.0, random.Random(1))}
+    found = trials.find_capacities(searches, {"it": Order("http://there")}, SETTINGS, lambda told: None)["it"]
+    assert found.rate == pytest.approx(500, rel=0.06)
+    assert not found.lower_bound
+    assert (found.probes[1].outcome, found.probes[1].why) == (
+        "missed",
+        "the service stopped answering: no answers.",
+    )
+
+
+def test_a_service_that_answers_nothing_in_the_first_run_ends_the_search(monkeypatch):
+    monkeypatch.setattr(trials, "run", lambda order, settings, out, watch: silent(settings.loadtest.rate))
+    searches = {"it": search(300.0, random.Random(1))}
+    found = trials.find_capacities(searches, {"it": Order("http://there")}, SETTINGS, lambda told: None)["it"]
+    assert (found.outcome, len(found.probes)) == ("not valid", 1)
+
+
+def test_cpu_time_is_not_known_where_a_process_of_the_service_ended_during_the_run(monkeypatch):
+    short = subprocess.Popen(["sleep", "60"])
+    processes = [psutil.Process(short.pid), psutil.Process()]
+    assert all_alive(processes)
+    monkeypatch.setattr(trials, "service_processes", lambda url: processes)
+
+    def run(order, settings, out, watch):
+        if settings.loadtest.rate == 600:
+            short.kill()
+            os.waitid(os.P_PID, short.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie, which keeps its number
+        return verdict_of(500, settings.loadtest.rate)
+
+    monkeypatch.setattr(trials, "run", run)
+    searches = {"it": search(300.0, random.Random(1))}
+    found = trials.find_capacities(searches, {"it": Order("http://there")}, SETTINGS, lambda told: None)["it"]
+    short.wait()
+    assert [probe.cpu_us is None for probe in found.probes[:2]] == [False, True]
+    assert not all_alive(processes)

@@ -4,7 +4,7 @@ import pytest
 
 from contracts.slo import parse_objective
 from loadtests.tally import Counts, Health, Tally
-from loadtests.validity import find_problems, samples_needed
+from loadtests.validity import NO_OBJECTIVE, Problem, find_problems, samples_needed, whose
 
 LATENCY, BOTH = ["p(50) < 20"], ["p(50) < 20", "degraded < 0.01"]
 
@@ -23,13 +23,17 @@ def planted(begun=1000, answered=None, late=0, without=None, by_model=None, **he
     return tally
 
 
-def problems_of(tally, expressions=LATENCY, expected=None) -> list[str]:
+def found_in(tally, expressions=LATENCY, expected=None, known_share=None) -> list[Problem]:
     objectives = [parse_objective(expression) for expression in expressions]
-    return find_problems(tally, objectives, expected=expected, max_lag_ms=10.0)
+    return find_problems(tally, objectives, expected=expected, max_lag_ms=10.0, known_share=known_share)
 
 
-def the_problem(tally, expressions=LATENCY, expected=None) -> str:
-    (problem,) = problems_of(tally, expressions, expected)
+def problems_of(*arguments, **more) -> list[str]:
+    return [problem.words for problem in found_in(*arguments, **more)]
+
+
+def the_problem(*arguments, **more) -> str:
+    (problem,) = problems_of(*arguments, **more)
     return problem
 
 
@@ -101,7 +105,10 @@ def test_too_few_samples_for_the_highest_percentile_of_the_slo():
 
 def test_shares_need_no_number_of_samples():
     assert problems_of(planted(3), ["success >= 0.99", "goodput >= 0.9"]) == []
-    assert problems_of(planted(3), []) == []
+
+
+def test_nothing_to_keep_is_kept_by_every_service_and_so_says_nothing():
+    assert the_problem(planted(), []) == NO_OBJECTIVE
 
 
 @pytest.mark.parametrize("slo", [LATENCY, BOTH])
@@ -145,3 +152,63 @@ def test_every_problem_is_said_not_just_the_first():
         begun=500, late=500, without={"cold_user": 400}, finished=False, cpu_share=1.0, clock_jump_seconds=9.0
     )
     assert len(problems_of(bad, ["p(99) < 20"], expected=1000)) == 7
+
+
+def visited(visits: int, known: int) -> Tally:
+    tally = planted()
+    tally.counts.visits, tally.counts.known_visits = visits, known
+    return tally
+
+
+@pytest.mark.parametrize("known", [700 - 72, 700, 700 + 72])
+def test_known_users_within_five_standard_deviations_of_their_share_are_luck(known):
+    assert problems_of(visited(1000, known), known_share=0.7) == []  # one is the root of 1000 * 0.7 * 0.3: 14.5
+
+
+@pytest.mark.parametrize(("known", "share"), [(700 - 73, 0.7), (700 + 73, 0.7), (0, 0.7), (1, 0.0), (999, 1.0)])
+def test_a_generator_that_asked_for_others_than_the_verdict_says_is_found(known, share):
+    found = the_problem(visited(1000, known), known_share=share)
+    assert f"known users made {known} of 1,000 visits, expected {share:.0%}" in found
+    assert "--traffic" in found
+
+
+def test_where_no_visit_was_counted_nobody_is_missed():
+    assert problems_of(planted(), known_share=0.7) == []
+
+
+def anonymous(**without: int) -> Tally:
+    """Known users all got the model; anonymous ones with a history 1000 times, and these times not."""
+    tally = planted()
+    tally.counts.anonymous_by_model, tally.counts.anonymous_without_model = 1000, without
+    return tally
+
+
+def test_anonymous_users_with_a_history_are_held_to_the_model_as_known_users_are():
+    assert problems_of(anonymous(unknown_items=1)) == []
+    found = the_problem(anonymous(unknown_items=3), BOTH)
+    assert "only 99.70% of the answers to anonymous users with a history came from the model" in found
+    assert "(the others: unknown_items 3)" in found
+    assert "--traffic" in found
+    assert problems_of(anonymous(deadline=500), BOTH) == []
+    assert "deadline 500" in the_problem(anonymous(deadline=500))
+
+
+@pytest.mark.parametrize(
+    ("tally", "blame"),
+    [
+        (planted(answered=0), "setup"),
+        (visited(1000, 0), "setup"),
+        (planted(without={"cold_user": 100}), "setup"),
+        (planted(without={"feature_cache_empty": 100}), "setup"),
+        (planted(without={"deadline": 100}), "service"),
+        (planted(without={"deadline": 400, "cold_user": 1}, by_model=999), "service"),
+        (planted(without={"deadline": 400, "cold_user": 5}, by_model=995), "setup"),
+        (planted(without={"deadline": 100}, late=500), "load"),
+        (planted(without={"cold_user": 100}, late=500), "setup"),
+        (planted(cpu_share=1.0), "load"),
+        (planted(finished=False), "load"),
+        (planted(), None),
+    ],
+)
+def test_the_gravest_problem_says_whether_another_rate_could_mend_it(tally, blame):
+    assert whose(found_in(tally, known_share=0.7)) == blame

@@ -106,7 +106,8 @@ def test_shares_count_every_request_that_was_due():
 
 def test_slo_is_met_when_all_of_it_is():
     tally = planted([1.0] * 20)
-    assert (judge_by(tally, "p(50) < 2", "success >= 1").outcome, judge_by(tally).exit_code) == ("met", 0)
+    verdict = judge_by(tally, "p(50) < 2", "success >= 1")
+    assert (verdict.outcome, verdict.exit_code, verdict.blame) == ("met", 0, None)
     verdict = judge_by(tally, "p(50) < 2", "p(50) < 0.5")
     assert (verdict.outcome, verdict.exit_code) == ("missed", 1)
 
@@ -129,11 +130,28 @@ def test_run_that_is_not_valid_has_counts_but_neither_figures_nor_pictures(tally
 
 def test_rate_that_was_due_but_not_sent_makes_the_run_not_valid():
     setup = msgspec.structs.replace(SETUP, expected=1000)
-    assert judge(planted([1.0] * 500), [], setup).outcome == "not valid"
+    assert judge(planted([1.0] * 500), [parse_objective("p(50) < 2")], setup).outcome == "not valid"
+
+
+def test_slo_of_which_nothing_holds_here_is_not_met_but_not_valid():
+    verdict = judge_by(planted([1.0] * 20))
+    assert (verdict.outcome, verdict.exit_code, verdict.blame) == ("not valid", 3, "setup")
+    assert "no objective holds" in verdict.problems[0]
+
+
+def test_known_users_are_counted_against_the_share_that_the_verdict_says():
+    tally = planted([1.0] * 500)
+    tally.counts.visits = 200  # none of them by known users, where SETUP says 80 %
+    assert "known users made 0 of 200 visits" in judge_by(tally, "p(50) < 2").problems[0]
+
+
+def test_rates_are_by_the_time_in_which_requests_were_due_without_the_wait_for_the_last_answers():
+    figures = measure(planted([1.0] * 90, failed=10, seconds=15.0, due_seconds=10.0))
+    assert (figures.requests_per_second, figures.goodput_per_second) == (10.0, 9.0)
 
 
 def test_curve_goes_from_the_median_to_the_last_request_that_has_others_beyond_it():
-    curve = judge_by(planted([1 + place / 1000 for place in range(1000)])).curve
+    curve = judge_by(planted([1 + place / 1000 for place in range(1000)]), "p(50) < 2").curve
     shares, latencies = zip(*curve, strict=True)
     assert (shares[0], latencies[0]) == (0.5, 1.499)
     assert list(shares) == sorted(set(shares))
@@ -143,7 +161,7 @@ def test_curve_goes_from_the_median_to_the_last_request_that_has_others_beyond_i
 
 
 def test_curve_ends_where_failures_begin():
-    curve = judge_by(planted([1.0] * 930, failed=70)).curve
+    curve = judge_by(planted([1.0] * 930, failed=70), "p(50) < 2").curve
     assert 0.9 < max(share for share, _ in curve) <= 0.93
 
 
@@ -155,7 +173,7 @@ def test_seconds_of_a_run_tell_how_it_went():
     second.begun, second.degraded = 3, 1
     for us in (100, 200, 250):
         second.latency_us.record_value(us)
-    first, last = judge_by(tally).seconds
+    first, last = judge_by(tally, "success >= 0.1").seconds
     assert (first.second, first.begun, first.failed, first.degraded) == (0, 3, 0, 1)
     assert (first.p50_ms, first.p99_ms) == (0.2, 0.25)
     assert (last.second, last.begun, last.failed, last.p50_ms, last.p99_ms) == (2, 1, 1, None, None)

@@ -142,7 +142,7 @@ def test_history_of_a_user_with_a_name_is_what_the_service_knows_and_stays_so(mi
     visits = visits_of(think_seconds=0, **TALKATIVE, **mix)
     visit, question = visits.next_question(0.0)
     visits.look(visit, ["i9"], 0.0)
-    assert visits.next_question(0.0) == (visit, question)
+    assert visits.next_question(0.0) == (visit, msgspec.structs.replace(question, opens_visit=False))
 
 
 def test_anonymous_question_is_held_only_against_the_newest_items_which_are_all_that_is_sent():
@@ -195,3 +195,14 @@ def test_repeat_policy_says_which_seen_items_must_not_come_back(policy, items):
     assert {item for item in ("a", "b", "c") if item in forbidden(question, policy)} == items
     cold = Question("c", known=False, k=3, fewest=3)
     assert not any(item in forbidden(cold, policy) for item in "abc")
+
+
+def test_first_question_of_a_visit_opens_it_and_no_other_does():
+    visits = visits_of(think_seconds=0, **TALKATIVE)
+    visit, first = visits.next_question(0.0)
+    visits.look(visit, (), 0.0)
+    same, second = visits.next_question(0.0)
+    assert (same is visit, first.opens_visit, second.opens_visit) == (True, True, False)
+    assert visits.next_question(0.0)[1].opens_visit  # nobody's pause is over, so somebody new comes
+    replay = Replay(Traffic(ITEMS, USERS, [(0.0, 0), (1.0, 1)]), k=10)
+    assert all(replay.next_question(0.0)[1].opens_visit for _ in range(3))

@@ -109,10 +109,22 @@ def test_run_in_which_nothing_happened_reads_all_the_same():
 
 def test_hooks_stand_with_their_moment_and_how_they_ended():
     hooks = [HookRun(20, "redis-cli shutdown", 0), HookRun(2.5, "sleep 100"), HookRun(30, "false", 1)]
-    words = render(verdict(hooks=hooks))
+    words = render(verdict(hooks=[*hooks, HookRun(90, "touch never", begun=False)]))
+    assert "  at 90 s     touch never (never ran)" in words
     assert "  at 20 s     redis-cli shutdown (exit code 0)" in words
     assert "  at 2.5 s    sleep 100 (still running)" in words
     assert "  at 30 s     false (exit code 1)" in words
+
+
+def test_commands_that_failed_or_never_ran_are_warned_of_right_under_the_headline():
+    well = [HookRun(1, "true", 0), HookRun(2, "sleep 9")]
+    hooks = [*well, HookRun(3, "nosuch", 127), HookRun(90, "late", begun=False)]
+    lines = render(verdict(hooks=hooks)).splitlines()
+    assert lines[1:3] == [
+        "  WARNING     the command of second 3 ended with exit code 127: nosuch",
+        "  WARNING     the command of second 90 never ran: the test had ended: late",
+    ]
+    assert "WARNING" not in render(verdict(hooks=well))
 
 
 def test_closed_workload_says_what_it_cannot_tell_and_an_open_one_need_not():

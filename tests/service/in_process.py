@@ -15,7 +15,7 @@ import uvicorn
 from contracts.sections import Paths, Service, Settings
 from service.app import Worker, create_app
 from service.fast_lane import FastLane
-from service.feature_cache import InMemoryFeatureCache
+from service.feature_cache import FeatureCache, InMemoryFeatureCache
 from service.filling import History
 from service.redis_clients import connect_async
 
@@ -74,10 +74,13 @@ class Open:
 
 
 @contextlib.asynccontextmanager
-async def served(root: Path, *, lane: bool = True, **limits: int) -> AsyncIterator[Open]:
+async def served(
+    root: Path, *, lane: bool = True, features: FeatureCache | None = None, **limits: int
+) -> AsyncIterator[Open]:
+    """Without a deadline that a busy machine could miss, unless `limits` has one."""
     paths = Paths(artifacts=root / "artifacts", bundle=root / "bundle")
-    limits = {"max_body_bytes": 4096, "body_timeout_ms": 100} | limits
-    worker = Worker(Settings(paths=paths, service=Service(**limits)), Cache(), no_redis())
+    limits = {"max_body_bytes": 4096, "body_timeout_ms": 100, "deadline_ms": 3000} | limits
+    worker = Worker(Settings(paths=paths, service=Service(**limits)), features or Cache(), no_redis())
     protocol = partial(FastLane, worker) if lane else "httptools"
     server = uvicorn.Server(
         uvicorn.Config(create_app(worker), http=protocol, server_header=False, log_config=None)
@@ -97,7 +100,8 @@ async def served(root: Path, *, lane: bool = True, **limits: int) -> AsyncIterat
         try:
             yield opened
         finally:
-            worker.features.may_go_on.set()
+            if features is None:
+                worker.features.may_go_on.set()
             server.should_exit = True
             await asyncio.wait_for(running, 20)
 

@@ -24,6 +24,7 @@ JSON = {"content-type": "application/json"}
 
 def make_worker(root: Path, **limits: int) -> Worker:
     paths = Paths(artifacts=root / "artifacts", bundle=root / "bundle")
+    limits = {"deadline_ms": 3000} | limits
     settings = Settings(paths=paths, service=Service(max_body_bytes=4096, body_timeout_ms=100, **limits))
     return Worker(settings, InMemoryFeatureCache({"u1": np.array([10])}), no_redis())
 
@@ -85,6 +86,19 @@ def test_content_type_may_carry_a_charset(client: TestClient) -> None:
     assert client.post("/predict", content=b'{"user_id": "u1"}', headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("given", ["1", "100", "007", "3000", "60000", "9" * 400])
+def test_deadline_may_be_any_number_from_one(client: TestClient, given: str) -> None:
+    response = client.post("/predict", json={"history": []}, headers={"x-deadline-ms": given})
+    assert response.json()["reason"] == "cold_user"
+
+
+@pytest.mark.parametrize("given", ["0", "000", "-5", "1.5", "1e3", "", "soon", "\xb2", "1 2"])
+def test_deadline_that_is_no_number_is_a_400_that_names_the_header(client: TestClient, given: str) -> None:
+    headers = {"x-deadline-ms": given.encode("latin-1")}
+    response = client.post("/predict", json={"user_id": "u1"}, headers=headers)
+    assert_error(response, 400, "X-Deadline-Ms")
+
+
 def test_body_over_the_limit_is_a_413_announced_or_in_chunks(client: TestClient) -> None:
     body = b'{"user_id": "u1"}' + b" " * 4096
     assert_error(client.post("/predict", content=body, headers=JSON), 413)
@@ -103,7 +117,7 @@ def test_unknown_path_is_a_404(client: TestClient, path: str) -> None:
 
 @pytest.mark.parametrize("path", list(ROUTES))
 def test_wrong_method_is_a_405_that_says_the_right_one(client: TestClient, path: str) -> None:
-    response = client.delete(path)
+    response = client.put(path)
     assert_error(response, 405)
     assert response.headers["allow"] == ROUTES[path]
 
@@ -112,7 +126,7 @@ def test_status_tells_artifact_features_and_versions(client: TestClient, promote
     status = client.get("/status").json()
     assert status["artifact"]["version"] == promoted.version
     assert status["artifact"]["items"] == 8
-    assert status["features"] == {"state": "up"}
+    assert status["features"] == {"state": "up", "breaker": "closed"}
     assert status["degraded"] is False
     assert {"python", "bentoml", "onnxruntime"} <= set(status["versions"])
 
@@ -168,11 +182,11 @@ def test_crowd_that_still_sends_its_bodies_counts_and_room_comes_back(tmp_path: 
 def test_answer_that_takes_too_long_is_a_504_in_our_shape(
     tmp_path: Path, promoted: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(self: Batcher, question: object) -> None:
-        await asyncio.Event().wait()
+    def never(self: Batcher, question: object, asker: object) -> None:
+        pass
 
     monkeypatch.setattr("service.app.ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(Batcher, "ask", never)
+    monkeypatch.setattr(Batcher, "submit", never)
     with TestClient(create_app(make_worker(tmp_path))) as client:
         response = client.post("/predict", json={"user_id": "u1"})
     assert_error(response, 504)
@@ -180,10 +194,10 @@ def test_answer_that_takes_too_long_is_a_504_in_our_shape(
 
 
 def test_timeout_that_is_not_the_answers_own_is_a_bug(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(self: Batcher, question: object) -> None:
+    def fail(self: Batcher, question: object, asker: object) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr(Batcher, "ask", fail)
+    monkeypatch.setattr(Batcher, "submit", fail)
     assert_error(client.post("/predict", json={"user_id": "u1"}), 500)
 
 

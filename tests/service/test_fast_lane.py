@@ -28,6 +28,10 @@ CASES = {
         [post(GOOD, kind=JSON.upper().replace(b"APPLICATION/JSON", b"application/json"))],
     ),
     "bad request id": (True, [post(GOOD).replace(b"X-Request-Id: mine", b"X-Request-Id: " + b"x" * 200)]),
+    "deadline": (True, [post(GOOD, b"X-Deadline-Ms: 50000")]),
+    "deadline beyond ours": (True, [post(GOOD, b"x-deadline-ms:  %b " % (b"9" * 99))]),
+    "no deadline at all": (False, [post(GOOD, b"X-Deadline-Ms: 0")]),
+    "deadline in words": (False, [post(GOOD, b"X-Deadline-Ms: so\xc3\xbcn")]),
     "type with parameter": (False, [post(GOOD, kind=JSON + b"; charset=utf-8")]),
     "other type": (False, [post(GOOD, kind=b"Content-Type: text/plain")]),
     "no type": (False, [post(GOOD, kind=b"")]),
@@ -49,11 +53,8 @@ CASES = {
     "http 1.0 kept": (False, [post(GOOD, b"Connection: keep-alive", line=b"POST /predict HTTP/1.0")]),
     "to be closed": (False, [post(GOOD, b"Connection: close")]),
     "expect": (False, [post(GOOD, b"Expect: 100-continue")[: -len(GOOD)], GOOD]),
-    "upgrade": (False, [post(GOOD, b"Connection: upgrade", b"Upgrade: websocket")]),
     "body in another piece": (False, [post(GOOD)[:-5], GOOD[-5:]]),
     "body that never comes": (False, [post(GOOD)[:-5]]),
-    "no http": (False, [b"\x16\x03\x01 hello\r\n\r\n"]),
-    "not its length": (False, [post(GOOD).replace(b"Length: 25", b"Length: x")]),
 }
 
 
@@ -73,6 +74,46 @@ def test_both_ways_answer_the_same_bytes(tmp_path: Path, promoted: Artifact, cas
     assert found == public
     assert public.startswith(b"HTTP/1.1 ")
     assert (none, by_lane) == (0, int(is_plain))
+
+
+CROWDED = {
+    "plain": post(GOOD),
+    "no id": post(GOOD).replace(b"X-Request-Id: mine", b"X-Other: mine"),
+    "odd id": post(GOOD).replace(b"mine", b'"\\mine'),
+    "no json": post(b"{"),
+    "other type": post(GOOD, kind=b"Content-Type: text/plain"),
+    "wrong deadline": post(GOOD, b"X-Deadline-Ms: never"),
+    "to be closed": post(GOOD, b"Connection: close"),
+}
+
+
+@pytest.mark.parametrize("case", CROWDED)
+def test_both_ways_refuse_with_the_same_bytes_when_there_is_a_crowd(
+    tmp_path: Path, promoted: Artifact, case: str
+) -> None:
+    async def ask(lane: bool) -> bytes:
+        async with served(tmp_path, lane=lane) as opened:
+            opened.worker.pace.max_asked = 0
+            found = await opened.exchange(CROWDED[case], LAST)
+            opened.worker.pace.max_asked = 1
+            assert (await opened.exchange(post(GOOD), LAST)).startswith(b"HTTP/1.1 200")
+            assert not opened.worker.batcher.is_busy()
+            return re.sub(rb"[0-9a-f]{16}", b"", found)
+
+    public, found = asyncio.run(ask(lane=False)), asyncio.run(ask(lane=True))
+    assert found == public
+    assert public.startswith(b"HTTP/1.1 429") and b"retry-after: 1\r\n" in public and b'"overloaded"' in public
+
+
+def test_a_refusal_takes_the_lane(tmp_path: Path, promoted: Artifact, monkeypatch) -> None:
+    async def scenario() -> bytes:
+        async with served(tmp_path) as opened:
+            opened.worker.pace.max_asked = 0
+            monkeypatch.delattr(FastLane, "_take_public_way")
+            return await opened.exchange(post(GOOD) * 3, LAST)
+
+    found = asyncio.run(scenario())
+    assert found.count(b"HTTP/1.1 429") == 3 and b"HTTP/1.1 404" in found
 
 
 def test_a_request_may_be_cut_anywhere(tmp_path: Path, promoted: Artifact) -> None:

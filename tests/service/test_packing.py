@@ -16,6 +16,7 @@ import pytest
 
 from contracts.artifact import Artifact
 from contracts.pointer import move_pointer
+from tests.service.pickles import pickles_in
 
 ROOT = Path(__file__).parent.parent.parent
 NEVER = ("torch", "polars", "onnx", "onnxscript", "scipy", "locust", "models", "export", "loadtests")
@@ -91,8 +92,13 @@ def test_bento_holds_what_serves_and_nothing_else(bento: Path, artifact: Artifac
     source = bento / "src"
     packed = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     expected = {f"{room}/{path.name}" for room in ("service", "contracts") for path in (ROOT / room).glob("*.py")}
+    expected |= {f"service/scripts/{path.name}" for path in (ROOT / "service/scripts").glob("*.lua")}
     expected |= {f"bundle/{artifact.path.name}/{path.name}" for path in artifact.path.iterdir()}
     assert packed == expected | {"bundle/promoted", "flyweight.toml", "bentofile.yaml"}
+
+
+def test_bento_holds_no_pickle(bento: Path) -> None:
+    assert pickles_in(bento) == []
 
 
 def test_bento_starts_without_what_trains_and_serves_its_bundle(

@@ -85,7 +85,7 @@ class Trending:
 
 def test_cold_users_get_what_is_trending_and_then_the_popular_list(rollout: Rollout) -> None:
     asked = [PredictRequest(user_id="nobody", k=3), PredictRequest(history=["never heard of"], k=3)]
-    found = asyncio.run(Recommender(rollout, CACHE, Trending()).recommend(asked))
+    found = asyncio.run(Recommender(rollout, CACHE, trending=Trending()).recommend(asked))
     assert [shown(each) for each in found] == [
         (["i2", "i7", "i6"], Source.TRENDING, Reason.COLD_USER),
         (["i2", "i7", "i6"], Source.TRENDING, Reason.UNKNOWN_ITEMS),
@@ -93,14 +93,14 @@ def test_cold_users_get_what_is_trending_and_then_the_popular_list(rollout: Roll
 
 
 def test_a_fault_has_the_popular_list_whatever_is_trending(rollout: Rollout) -> None:
-    recommender = Recommender(rollout, FaultyCache(Reason.FEATURE_CACHE_DOWN), Trending())
+    recommender = Recommender(rollout, FaultyCache(Reason.FEATURE_CACHE_DOWN), trending=Trending())
     (found,) = asyncio.run(recommender.recommend([PredictRequest(user_id="known", k=2)]))
     assert shown(found) == (["i7", "i6"], Source.POPULAR, Reason.FEATURE_CACHE_DOWN)
 
 
 def test_what_is_trending_follows_its_changes(rollout: Rollout) -> None:
     trending = Trending()
-    recommender = Recommender(rollout, CACHE, trending)
+    recommender = Recommender(rollout, CACHE, trending=trending)
 
     def first() -> tuple[str, Source]:
         (found,) = asyncio.run(recommender.recommend([PredictRequest(user_id="nobody", k=1)]))

@@ -7,8 +7,10 @@ import pytest
 from contracts.artifact import Artifact, Probe
 from contracts.faults import ArtifactFault
 from contracts.pointer import move_pointer
+from contracts.promotions import RECORD
 from contracts.sections import Paths
-from service.rollout import Rollout, promoted_path
+from service.rollout import Rollout
+from tests.service.promoted import record_promotions
 
 
 def make_rollout(root: Path) -> Rollout:
@@ -36,13 +38,62 @@ def test_bundle_serves_where_nothing_was_promoted(tmp_path: Path, promoted: Arti
 
 def test_artifacts_come_before_the_bundle(tmp_path: Path, promoted: Artifact) -> None:
     shutil.copytree(promoted.path.parent, tmp_path / "bundle")
-    paths = Paths(artifacts=tmp_path / "artifacts", bundle=tmp_path / "bundle")
-    assert promoted_path(paths) == promoted.path
+    rollout = make_rollout(tmp_path)
+    rollout.boot()
+    assert rollout.current.artifact.path == promoted.path
 
 
 def test_damaged_artifact_does_not_boot(tmp_path: Path, promoted: Artifact) -> None:
     promoted.model_path.write_bytes(promoted.model_path.read_bytes()[:-1])
     with pytest.raises(ArtifactFault, match="bytes"):
+        make_rollout(tmp_path).boot()
+
+
+@pytest.mark.parametrize("breakage", ["wrong probe", "missing file", "no artifact", "no graph"])
+def test_broken_promotion_at_boot_gives_way_to_what_served_before_and_the_next_one_is_taken(
+    tiny, tmp_path: Path, promoted: Artifact, caplog: pytest.LogCaptureFixture, monkeypatch, breakage: str
+) -> None:
+    artifacts, counted = promoted.path.parent, []
+    monkeypatch.setattr("service.telemetry.count_refused_promotion", lambda: counted.append(1))
+    also_broken = tiny.seal(artifacts, variant="fp16", make_probes=lambda model: [Probe([0], [7], [9.0])])
+    wrong = [Probe([0], [7], [9.0])] if breakage == "wrong probe" else []
+    broken = tiny.seal(artifacts, variant="int8-static", make_probes=lambda model: wrong)
+    if breakage == "missing file":
+        broken.model_path.unlink()
+    elif breakage == "no artifact":
+        shutil.rmtree(broken.path)
+    elif breakage == "no graph":
+        broken.model_path.write_bytes(b"graph")
+    record_promotions(artifacts, promoted, also_broken, broken)
+
+    rollout = make_rollout(tmp_path)
+    rollout.boot()
+    assert rollout.current.artifact.version == promoted.version
+    assert caplog.text.count("promotion refused") == len(counted) == 2
+    asyncio.run(rollout.check())
+    assert len(counted) == 2
+
+    good = tiny.seal(artifacts, variant="int8-dynamic")
+    move_pointer(artifacts, good.path)
+    asyncio.run(rollout.check())
+    assert rollout.current.artifact.version == good.version
+
+
+@pytest.mark.parametrize("history", ["none", "damaged", "broken too"])
+def test_broken_promotion_with_nothing_sound_before_it_does_not_boot(
+    tiny, tmp_path: Path, promoted: Artifact, history: str
+) -> None:
+    artifacts = promoted.path.parent
+    broken = tiny.seal(artifacts, variant="fp16")
+    record_promotions(artifacts, promoted, broken)
+    broken.model_path.write_bytes(b"graph")
+    if history == "none":
+        (artifacts / RECORD).unlink()
+    elif history == "damaged":
+        (artifacts / RECORD).write_bytes(b"[")
+    else:
+        promoted.model_path.unlink()
+    with pytest.raises(ArtifactFault, match="fp16"):
         make_rollout(tmp_path).boot()
 
 

@@ -1,17 +1,13 @@
 """Real servers: BentoML's processes, a real Redis, real signals."""
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,100 +15,11 @@ import psutil
 import pytest
 
 from contracts.pointer import move_pointer
+from service.app import ROUTES
 from service.embedded_redis import running
 from service.filling import History, write_histories
 from service.redis_clients import connect
-
-ROOT = Path(__file__).parent.parent.parent
-SERVE = """
-import sys
-from contracts.faults import Fault
-from contracts.settings import read_settings
-from service.serving import serve
-try:
-    sys.exit(serve(read_settings()))
-except Fault as fault:
-    print(fault, file=sys.stderr)
-    sys.exit(fault.exit_code)
-"""
-OURS = [sys.executable, "-c", SERVE]
-PLAIN = [sys.executable, "-m", "bentoml", "serve", "."]
-
-
-@dataclass
-class Server:
-    process: subprocess.Popen
-    url: str
-    root: Path
-
-    def call(self, path: str, body: dict | None = None) -> tuple[int, dict | str]:
-        """On a connection of its own, so that any worker may answer."""
-        request = urllib.request.Request(self.url + path, method="POST" if body is not None else "GET")
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("content-type", "application/json")
-        try:
-            with urllib.request.urlopen(request, timeout=20) as response:
-                status, content = response.status, response.read()
-        except urllib.error.HTTPError as error:
-            status, content = error.code, error.read()
-        except OSError:
-            return 0, ""
-        return status, json.loads(content) if content.startswith(b"{") else content.decode()
-
-    def family(self) -> list[psutil.Process]:
-        parent = psutil.Process(self.process.pid)
-        return [parent, *parent.children(recursive=True)]
-
-
-def environment(root: Path, port: int) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(root),
-        "PORT": str(port),
-        "FLYWEIGHT_STATE": str(root / "state"),
-        "FLYWEIGHT_PATHS_ARTIFACTS": str(root / "artifacts"),
-        "FLYWEIGHT_PATHS_BUNDLE": str(root / "bundle"),
-        "FLYWEIGHT_SERVICE_WORKERS": "2",
-        "FLYWEIGHT_SERVICE_POINTER_CHECK_MS": "50",
-        "BENTOML_HOME": str(root / f"bentoml-{port}"),
-    }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def await_that(is_true: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def launch(command: list[str], root: Path, **variables: str) -> Server:
-    port = free_port()
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(root, port) | variables)
-    server = Server(process, f"http://127.0.0.1:{port}", root)
-    await_that(lambda: process.poll() is not None or server.call("/readyz")[0] == 200)
-    assert process.poll() is None
-    return server
-
-
-def all_ended(processes: list[psutil.Process]) -> bool:
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
-
-
-def stop(server: Server, number: int) -> int:
-    """Send a signal and wait until no process of the server is left."""
-    family = server.family()
-    assert len(family) >= 3  # a parent and two workers
-    server.process.send_signal(number)
-    code = server.process.wait(30)
-    await_that(lambda: all_ended(family), 30)
-    return code
+from tests.service.real_server import OURS, PLAIN, ROOT, Server, await_that, environment, free_port, launch, stop
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +40,7 @@ def test_known_user_is_answered_from_the_embedded_redis(server: Server) -> None:
     assert status == 200
     assert [item["item_id"] for item in answer["items"]] == ["i1", "i2"]
     assert (answer["source"], answer["reason"], answer["degraded"]) == ("model", "ok", False)
-    assert server.call("/status")[1]["features"] == {"state": "up"}
+    assert server.call("/status")[1]["features"] == {"state": "up", "breaker": "closed"}
 
 
 def event(event_id: str, item: str, user: str = "u2", **more: object) -> dict:
@@ -168,6 +75,18 @@ def test_an_impression_and_an_unknown_item_leave_the_history_as_it_is(server: Se
     assert server.call("/predict", {"user_id": "u4", "k": 1})[1]["reason"] == "cold_user"
 
 
+def test_a_user_who_is_forgotten_is_cold_again(server: Server) -> None:
+    odd = "u/5\n ü"
+    assert server.call("/events", {"events": [event("forget", "i1", odd)]})[0] == 202
+    assert server.call("/predict", {"user_id": odd})[1]["reason"] == "ok"
+    for had_history in (True, False):
+        status, told = server.call("/users/u%2F5%0A%20%C3%BC", method="DELETE")
+        assert (status, told["had_history"]) == (202, had_history)
+    assert server.call("/predict", {"user_id": odd})[1]["reason"] == "cold_user"
+    assert server.call("/users/u1")[0] == 405
+    assert server.call("/users/" + "x" * 257, method="DELETE")[0] == 400
+
+
 def test_errors_have_our_shape_behind_bentoml_too(server: Server) -> None:
     for path, body, expected in [("/nope", None, 404), ("/predict", None, 405), ("/predict", {"k": 1}, 400)]:
         status, answer = server.call(path, body)
@@ -179,10 +98,62 @@ def test_health_routes_answer(server: Server) -> None:
     assert [server.call(path)[0] for path in ("/livez", "/readyz", "/healthz")] == [200, 200, 200]
 
 
-def test_schema_of_bentoml_answers(server: Server) -> None:
-    status, schema = server.call("/schema.json")
-    assert status == 200
-    assert schema["name"] == "flyweight"
+def test_health_routes_never_ask_redis(server: Server) -> None:
+    def asked() -> int:
+        with connect(running(server.root / "state")) as redis:
+            return redis.info("commandstats")["cmdstat_mget"]["calls"]
+
+    assert server.call("/predict", {"user_id": "u1"})[0] == 200
+    before = asked()
+    for path in ("/livez", "/readyz", "/healthz"):
+        assert [server.call(path)[0] for _ in range(8)] == [200] * 8
+    assert asked() == before
+
+
+def test_hung_redis_is_noticed_by_every_worker_and_so_is_its_return(server: Server) -> None:
+    def answers() -> set[tuple]:
+        found = [server.call("/predict", {"user_id": "u1", "k": 2}) for _ in range(8)]
+        return {(status, answer["source"], answer["reason"]) for status, answer in found}
+
+    def open_breakers() -> float:
+        text = server.call("/metrics")[1]
+        return float(re.search(r"^flyweight_feature_cache_open (\S+)", text, re.MULTILINE)[1])
+
+    with connect(running(server.root / "state")) as redis:
+        hung = psutil.Process(redis.info("server")["process_id"])
+    hung.suspend()
+    try:
+        await_that(lambda: answers() == {(200, "popular", "feature_cache_timeout")} and open_breakers() == 2)
+        assert [server.call(path)[0] for path in ("/livez", "/readyz", "/healthz")] == [200] * 3
+        assert server.call("/status")[1]["degraded"] is True
+    finally:
+        hung.resume()
+    await_that(lambda: answers() == {(200, "model", "ok")} and open_breakers() == 0)
+
+
+ROUTES_OF_BENTOML = """
+import json, service
+from starlette.routing import Mount
+routes = service.Flyweight.to_asgi(is_main=True).routes
+print(json.dumps([route.path + "/index.html" * isinstance(route, Mount) for route in routes]))
+"""
+
+
+def test_of_bentomls_own_routes_only_health_is_reached(server: Server) -> None:
+    described = subprocess.run(
+        [sys.executable, "-c", ROUTES_OF_BENTOML], cwd=ROOT, env=environment(server.root, free_port()),
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert described.returncode == 0, described.stderr
+    theirs = json.loads(described.stdout.splitlines()[-1])
+    assert {"/schema.json", "/docs.json", "/livez"} <= set(theirs)
+    for path in set(theirs) - set(ROUTES):
+        status, answer = server.call(path)
+        assert (path, status) == (path, 404)
+        assert set(answer) == {"error", "request_id"}
+
+
+def test_state_folder_is_shut_for_others(server: Server) -> None:
     assert (server.root / "state").stat().st_mode & 0o777 == 0o700
 
 

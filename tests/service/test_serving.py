@@ -9,7 +9,7 @@ from service.serving import server_environment
 
 
 def test_server_reads_the_settings_it_is_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = Paths(**{name: tmp_path / name for name in ("artifacts", "runs", "reports", "bundle", "state")})
+    paths = Paths(**{name: tmp_path / name for name in Paths.__struct_fields__})
     settings = Settings(
         paths=paths, service=Service(port=4000, workers=3), features=Features(redis_url="redis://one")
     )

@@ -22,6 +22,7 @@ def _always_new(event_id):
 PROTECTIONS = {
     "checksums": (("contracts.artifact", "_verify", _nothing),),
     "probes": (("service.predictor", "OnnxPredictor.replay_probes", _nothing),),
+    "breaker": (("service.breaker", "Breaker._open", _nothing),),
     "deduplication": (("service.event_store", "_fingerprint", _always_new),),
 }
 """Name -> module, what is replaced in it, by what."""

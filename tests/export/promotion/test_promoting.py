@@ -7,6 +7,7 @@ import pytest
 from contracts.artifact import seal
 from contracts.faults import ArtifactFault, UsageFault
 from contracts.pointer import move_pointer, read_pointer
+from contracts.promotions import read_record
 from contracts.sections import Promotion
 from export.promotion.decision import by_hand, decide
 from export.promotion.promoting import (
@@ -14,7 +15,6 @@ from export.promotion.promoting import (
     LATEST,
     promote,
     read_decision,
-    read_record,
     rollback,
     write_decision,
 )
