@@ -29,7 +29,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `begun`: intended; `logged`: of which it is known what became of them. `in_window`: due during the fault;
     `after_s`: for how long they were due after it. `degraded`: share of the answers to those in the window;
-    `p99_ms`: of the same, None where too many failed; `longest_ms`: of all.
+    `p50_ms`, `p99_ms`: of the same, None where too many failed; `longest_ms`: of all.
 
     `first_good_s`, `last_degraded_s`: from the end of the fault to the first answer to a known user that is not
     degraded, and to the last that is. `missing` and `twice`: see `loadtests.chaos.rows.Limits`. `broken`: limits
@@ -48,6 +48,7 @@ class Outcome(msgspec.Struct, frozen=True):
     failed: int
     failures: dict[str, int]
     degraded: float
+    p50_ms: float | None
     p99_ms: float | None
     longest_ms: float
     first_good_s: float | None
@@ -95,7 +96,8 @@ def examine(
         failed=sum(one.failed for one in requests),
         failures=dict(Counter(one.state for one in requests if one.failed)),
         degraded=sum(one.degraded for one in answered) / max(len(answered), 1),
-        p99_ms=_p99_ms(during),
+        p50_ms=_percentile_ms(during, 0.5),
+        p99_ms=_percentile_ms(during, 0.99),
         longest_ms=1000 * max((one.latency for one in requests if one.latency is not None), default=0.0),
         first_good_s=_first_good(requests, window),
         last_degraded_s=_last_degraded(requests, window),
@@ -115,12 +117,12 @@ def examine(
     return msgspec.structs.replace(found, broken=_broken(found, limits))
 
 
-def _p99_ms(requests: Sequence[LoggedRequest]) -> float | None:
+def _percentile_ms(requests: Sequence[LoggedRequest], share: float) -> float | None:
     """Nearest rank; what failed is slower than any bound."""
     latencies = sorted(math.inf if one.latency is None else one.latency for one in requests)
     if not latencies:
         return None
-    found = latencies[math.ceil(0.99 * len(latencies)) - 1]
+    found = latencies[math.ceil(share * len(latencies)) - 1]
     return None if found == math.inf else 1000 * found
 
 
@@ -142,7 +144,8 @@ def _last_degraded(requests: Sequence[LoggedRequest], window: Window) -> float |
 def _broken(found: Outcome, limits: Limits) -> dict[str, str]:
     """Name of the limit -> what was found in words."""
     most_failed = found.proof.get("connections on it", 0) if limits.failed == AT_MOST_HELD else limits.failed
-    p99_ms = found.p99_ms if found.p99_ms is not None else math.inf if found.in_window else 0.0
+    nothing = math.inf if found.in_window else 0.0
+    p50_ms, p99_ms = (nothing if ms is None else ms for ms in (found.p50_ms, found.p99_ms))
     fresh_ms = found.freshness_ms.get("p99") or math.inf
     last_s = found.last_degraded_s or 0.0
     wrong = [
@@ -158,6 +161,7 @@ def _broken(found: Outcome, limits: Limits) -> dict[str, str]:
         ("missing", _exceeds(found.missing, limits.missing), f"{found.missing:,} events answered 202 are missing"),
         ("twice", _exceeds(found.twice, limits.twice), f"{found.twice:,} events count twice"),
         ("stale", _exceeds(found.stale, limits.stale), f"{found.stale:,} next answers without the click"),
+        ("p50_ms", _exceeds(p50_ms, limits.p50_ms), f"p50 {p50_ms:,.0f} ms, allowed {limits.p50_ms}"),
         ("p99_ms", _exceeds(p99_ms, limits.p99_ms), f"p99 {p99_ms:,.0f} ms, allowed {limits.p99_ms}"),
         ("degraded", _exceeds(found.degraded, limits.degraded), f"{found.degraded:.1%} of the answers degraded"),
         ("recover_s", _exceeds(last_s, limits.recover_s), f"degraded for {last_s:.2f} s after the fault"),

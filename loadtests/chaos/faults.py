@@ -14,11 +14,11 @@ from pathlib import Path
 from loadtests.chaos.proxy import Proxy
 from loadtests.chaos.redis_server import RedisServer
 from loadtests.chaos.standing_service import WORKERS, StandingService
-from loadtests.chaos.streams import count_events
+from loadtests.chaos.streams import count_events, logged_ids
 from loadtests.chaos.waiting import await_that
-from loadtests.chaos.world import USERS, World, flyweight, point_at
+from loadtests.chaos.world import USERS, World, flyweight, point_at, start_flyweight
 
-_REPLACED_SECONDS = 15
+_REPLACED_SECONDS, _INGEST_SECONDS = 15, 20
 _HANG_SECONDS = 2.0
 _FLIPPED_BYTES = 64
 Proof = dict[str, object]
@@ -26,12 +26,13 @@ Proof = dict[str, object]
 
 @dataclass(frozen=True)
 class Site:
-    """Where a row is played."""
+    """Where a row is played. `log`: the folder into which `flyweight ingest` writes."""
 
     world: World
     redis: RedisServer
     proxy: Proxy | None
     service: StandingService
+    log: Path
 
     @property
     def other(self) -> Path:
@@ -172,6 +173,28 @@ def promoted_by_restart(site: Site) -> Iterator[Proof]:
     site.service.end()
     site.service.start()
     yield {"promoted": site.other.name}
+
+
+@contextlib.contextmanager
+def ingest_killed(site: Site) -> Iterator[Proof]:
+    """`flyweight ingest` brings events from Redis into the log meanwhile, and is killed with SIGKILL in between.
+
+    At the end another one goes on where it stopped, and comes to its end.
+    """
+    told = {
+        "FLYWEIGHT_PATHS_EVENTS": str(site.log),
+        "FLYWEIGHT_PATHS_SERVED": str(site.log.parent / "served"),
+        "REDIS_URL": site.redis.url,
+    }
+    ingest = start_flyweight(["ingest", "--follow", "0.1"], told, site.world.folder)
+    try:
+        wrote = await_that(lambda: any(site.log.glob("day=*/*.parquet")), _INGEST_SECONDS)
+        yield (proof := {"killed": ingest.pid, "hit": wrote and ingest.poll() is None})
+    finally:
+        ingest.kill()
+        ingest.wait()
+    flyweight(["ingest"], told, site.world.folder)
+    proof["events in the log"] = len(logged_ids(site.log))
 
 
 def _promote(site: Site) -> None:

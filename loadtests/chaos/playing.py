@@ -1,6 +1,7 @@
 """One row after the other, each with a Redis and a service of its own."""
 
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from loadtests.chaos.redis_server import RedisServer
 from loadtests.chaos.rows import Row
 from loadtests.chaos.standing_service import StandingService
 from loadtests.chaos.steady_load import Pressure, SteadyLoad
-from loadtests.chaos.streams import event_ids
+from loadtests.chaos.streams import event_ids, logged_ids
 from loadtests.chaos.waiting import sleep_until
 from loadtests.chaos.world import World
 
@@ -35,12 +36,12 @@ def play(row: Row, world: World, folder: Path, *, rate: float, events_rate: floa
         began = load.await_begin()
         sleep_until(began + row.before)
         begin = time.monotonic()
-        with row.fault(Site(world, redis, proxy, service)) as proof:
+        with row.fault(Site(world, redis, proxy, service, folder / "events")) as proof:
             time.sleep(row.lasts)
         window = Window(round(begin - began, 3), round(time.monotonic() - began, 3))
         verdict = load.wait()
         with redis.client() as client:
-            recorded = event_ids(client)
+            recorded = event_ids(client) + Counter(logged_ids(folder / "events"))
         return examine(
             load.requests(), verdict, load.accepted(), recorded, window, proof, row.limits,
             row=row.name, what=row.what, control_of=row.control_of, breaks=row.breaks,

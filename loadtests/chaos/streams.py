@@ -1,6 +1,7 @@
-"""The events that are in Redis, read from the streams in which they wait for `flyweight ingest`."""
+"""The events that are somewhere: in the streams in which they wait for `flyweight ingest`, or in its log."""
 
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import redis
@@ -30,3 +31,13 @@ def event_ids(client: redis.Redis) -> Counter[str]:
             found.update(_decoder.decode(row[EVENT_FIELD]).event_id for _, row in rows if EVENT_FIELD in row)
             newest = f"({rows[-1][0].decode()}"
     return found
+
+
+def logged_ids(log: Path) -> list[str]:
+    """Of every event in the log's files; none where there is no log."""
+    files = sorted(log.glob("day=*/*.parquet"))
+    if not files:
+        return []
+    import polars as pl  # only where something was ingested
+
+    return pl.read_parquet(files, columns=["event_id"])["event_id"].to_list()

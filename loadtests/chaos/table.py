@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from loadtests.chaos.evidence import Outcome
 
 _HEADS = (
-    "fault", "window s", "requests in it", "failed", "degraded in it", "p99 in it ms", "longest ms",
+    "fault", "window s", "requests in it", "failed", "degraded in it", "p50 and p99 in it ms", "longest ms",
     "good again after s", "/events refused", "202 missing", "twice", "as expected",
 )  # fmt: skip
 
@@ -42,7 +42,7 @@ def _row(one: Outcome) -> str:
         f"{one.in_window:,}",
         f"{one.failed:,}",
         f"{one.degraded:.1%}",
-        _milliseconds(one.p99_ms),
+        f"{_milliseconds(one.p50_ms)}, {_milliseconds(one.p99_ms)}",
         _milliseconds(one.longest_ms),
         f"{_seconds(one.first_good_s)} (last degraded {_seconds(one.last_degraded_s)})",
         f"{one.events_refused:,}",

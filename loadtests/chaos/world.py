@@ -76,6 +76,18 @@ def flyweight(words: list[str], environment: Mapping[str, str], folder: Path) ->
         raise Fault(f"`flyweight {words[0]}` ended with exit code {ended.returncode}. Its last words:\n{tail}")
 
 
+def start_flyweight(words: list[str], environment: Mapping[str, str], folder: Path) -> subprocess.Popen:
+    """The same as a process that goes on; what it says is dropped."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flyweight", *words],
+        cwd=folder,
+        env=clean_environment() | dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def point_at(artifacts: Path, name: str) -> None:
     """Promote without asking whether it can be, in one step: what a damaged disk or a careless copy comes to."""
     beside = artifacts / f"{_POINTER}.new"

@@ -3,13 +3,14 @@
 import time
 from collections import Counter
 
+import polars as pl
 import pytest
 import redis
 
 from contracts.events import EVENT_FIELD, SERVED_KEY, events_key
 from loadtests.chaos.proxy import Proxy
 from loadtests.chaos.redis_server import RedisServer
-from loadtests.chaos.streams import count_events, event_ids
+from loadtests.chaos.streams import count_events, event_ids, logged_ids
 from loadtests.chaos.waiting import await_that
 
 
@@ -83,3 +84,12 @@ def test_events_are_read_from_every_partition_and_counted_each(server):
         found = event_ids(client)
         assert count_events(client) == 2502
     assert found == Counter([f"e-{n}" for n in range(2500)] + ["e-1"])
+
+
+def test_events_of_the_log_are_read_from_all_its_days_and_nothing_else(tmp_path):
+    assert logged_ids(tmp_path) == []
+    for day, ids in (("day=2026-11-20", ["e-1"]), ("day=2026-11-21", ["e-2", "e-1"])):
+        (tmp_path / day).mkdir()
+        pl.DataFrame({"event_id": ids, "value": [1.0] * len(ids)}).write_parquet(tmp_path / day / "a.parquet")
+    (tmp_path / "day=2026-11-21" / ".hidden.partial").write_bytes(b"half a file")
+    assert logged_ids(tmp_path) == ["e-1", "e-2", "e-1"]
