@@ -126,7 +126,7 @@ ROWS: tuple[Row, ...] = (
     ),
     replace(
         _WORKER, name="worker-killed", what="SIGKILL, no client asks again", retries=0,
-        limits=replace(_WORKER.limits, failed=AT_MOST_HELD),
+        limits=replace(_WORKER.limits, failed=AT_MOST_HELD, p99_ms=None),  # those that failed have none
     ),
     _WORKER,
     _control(_WORKER, "no-retry", "failed", "the client gives up at once", retries=0),
