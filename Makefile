@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint audit bench growth overload soak loadtest memory quality protocols clean
+.PHONY: help setup demo serve test lint audit bench growth overload soak chaos freshness loadtest memory quality protocols clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,12 @@ overload: $(INSTALLED)  ## goodput and latency at one to five times the capacity
 
 soak: $(INSTALLED)  ## ten minutes of load: memory flat, no answer lost, none late? (needs wrk)
 	@$(VENV)/bin/python -m loadtests.peers.soak
+
+chaos: $(INSTALLED)  ## Redis and workers killed, frozen, slowed, flushed; artifacts damaged: what is lost? (ROWS=NAME,NAME; 10 min)
+	@$(VENV)/bin/python -m loadtests.chaos $(if $(ROWS),--rows $(ROWS))
+
+freshness: $(INSTALLED)  ## how soon an event shows in the next answer, at 500 requests/s and 100 events/s
+	@$(VENV)/bin/python -m loadtests.chaos --rows no-fault
 
 loadtest: $(INSTALLED)  ## load the service that runs at PORT and hold it against the SLO (TRAFFIC=FILE; UI=1: in the browser)
 	@$(if $(UI),$(VENV)/bin/locust -f loadtests/scenarios/server.py -u 1 -H http://127.0.0.1:$(or $(PORT),3000),$(FLYWEIGHT) loadtest) $(if $(TRAFFIC),--traffic $(TRAFFIC))

@@ -272,6 +272,9 @@ class Loadtest(_Section):
     popularity_exponent: Annotated[float, Meta(gt=1, le=10)] = 2.0
     k: Annotated[int, Meta(ge=1, le=500)] = 10
     max_lag_ms: Annotated[float, Meta(gt=0)] = 10.0
+    retries: Count = 0
+    events_rate: Annotated[float, Meta(gt=0)] = 100.0
+    freshness_percent: Percent = 75.0
 
     def __post_init__(self) -> None:
         if self.known_percent + self.anonymous_percent > 100:
@@ -285,16 +288,40 @@ class Slo(_Section):
         "goodput >= 0.999",
         "degraded < 0.01",
     )
+    events: Annotated[tuple[str, ...], Meta(min_length=1)] = ("p(99) < 100", "success >= 0.999")
+    freshness: Annotated[tuple[str, ...], Meta(min_length=1)] = ("p(99) < 10", "success >= 1")
 
     def __post_init__(self) -> None:
         try:
             tuple(map(parse_objective, self.predict))
         except ValueError as error:
             raise ValueError(f"predict: {error}") from error
+        _check_without_answers("events", self.events)
+        _check_without_answers("freshness", self.freshness)
 
     def objectives(self, scenario: str) -> list[Objective]:
         """What holds for /predict in a scenario."""
         return objectives_of(scenario, tuple(map(parse_objective, self.predict)))
+
+    def event_objectives(self, scenario: str) -> list[Objective]:
+        """What holds for calls of /events in a scenario."""
+        return objectives_of(scenario, tuple(map(parse_objective, self.events)))
+
+    def freshness_objectives(self, scenario: str) -> list[Objective]:
+        """What holds for the time from a 202 to the answer that reflects the event; `success`: of the very next
+        answers."""
+        return objectives_of(scenario, tuple(map(parse_objective, self.freshness)))
+
+
+def _check_without_answers(key: str, expressions: tuple[str, ...]) -> None:
+    """Raises `ValueError` for what only an answer of /predict can be."""
+    for expression in expressions:
+        try:
+            found = parse_objective(expression)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from error
+        if found.percent is None and found.figure != "success":
+            raise ValueError(f"{key}: cannot use {expression!r}; expected `p(99) < 20` or `success >= 0.999`")
 
 
 class Settings(_Section):

@@ -9,7 +9,17 @@ import msgspec
 _COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 SHARES = {"success": ">", "goodput": ">", "degraded": "<"}
 """Each share, and the side of its bound that is good. Latency is good below."""
-SCENARIOS = ("cold-start", "offline", "server", "single-stream", "soak", "spike")
+SCENARIOS = (
+    "cold-start",
+    "events",
+    "offline",
+    "redis-outage",
+    "rollout",
+    "server",
+    "single-stream",
+    "soak",
+    "spike",
+)
 """Of load tests; an objective may hold in one of them alone."""
 WITHOUT_LATENCY = ("offline",)
 """Here a slow service is only asked less often: latencies say nothing, and no objective of latency holds."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # what loads locust's neighbours is imported when a verb is c
 _FLAGS = {
     "rate": ("loadtest", "rate"),
     "connections": ("loadtest", "connections"),
+    "events_rate": ("loadtest", "events-rate"),
+    "retries": ("loadtest", "retries"),
 }
 
 
@@ -37,6 +39,12 @@ _FLAGS = {
 @click.option(
     "--at", "hooks", type=(float, str), multiple=True, metavar="SECONDS COMMAND", help="Run a command then."
 )
+@click.option("--events-rate", type=click.FloatRange(0, min_open=True), help="Calls of /events per second.")
+@click.option("--retry-events", is_flag=True, help="Send refused events again, with the same ids.")
+@click.option("--retries", type=click.IntRange(0), help="Of a request that got no answer; default: 0.")
+@click.option("--down", metavar="COMMAND", help="Scenario redis-outage: run after a third of the time.")
+@click.option("--up", metavar="COMMAND", help="And after two thirds.")
+@click.option("--promote", metavar="COMMAND", help="Scenario rollout: run in the middle.")
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="Of the generator.")
 @click.option("--capacity", is_flag=True, help="Search the highest rate that keeps the SLO.")
 @click.option(
@@ -55,6 +63,10 @@ def loadtest(
     seconds: int | None,
     replay: float | None,
     hooks: tuple[tuple[float, str], ...],
+    retry_events: bool,
+    down: str | None,
+    up: str | None,
+    promote: str | None,
     processes: int,
     capacity: bool,
     compare: str | None,
@@ -67,11 +79,13 @@ def loadtest(
     Exit code 1 when the SLO is missed, 3 when the run was not valid and gives no figure. With --capacity or
     --compare: 1 when no rate keeps the SLO.
     """
+    from loadtests.event_options import EventOptions
     from loadtests.order import Order
 
     if seconds:
         desk = replace(desk, settings=_lasting(desk.settings, seconds))
-    order = Order(url or default_url(desk.settings), scenario, traffic, replay, hooks, processes)
+    events = EventOptions(retry_events, down=down, up=up, promote=promote)
+    order = Order(url or default_url(desk.settings), scenario, traffic, replay, hooks, processes, events)
     wish = Wish(target_rate, headroom, price)
     with ended_by_signals():
         return _rate(desk, order, compare, wish) if capacity or compare else _play(desk, order)

@@ -22,6 +22,7 @@ from loadtests import stage
 from loadtests.answers import Answer, NoAnswer, WrongAnswer, check_answer
 from loadtests.clock import Clock
 from loadtests.load import Load
+from loadtests.retrying import Retrying
 from loadtests.session import ANSWER_TIMEOUT_SECONDS, TOO_LATE, Session
 from loadtests.traffic import Traffic
 from loadtests.visits import Question
@@ -58,6 +59,16 @@ class Generator(FastHttpUser):
     def expected(cls, load: Load, traffic: Traffic) -> float | None:
         """How many requests are due in all; None for a closed workload, where each waits for an answer."""
         return None
+
+    @classmethod
+    def hooks(cls, load: Load) -> tuple[tuple[float, str], ...]:
+        """Commands that are run meanwhile: seconds after the start, command."""
+        return load.hooks
+
+    def on_start(self) -> None:
+        """Locust calls this first."""
+        if self.session and self.load.settings.retries:
+            self.client = Retrying(self.client, self.load.settings.retries)
 
     @property
     def session(self) -> Session:

@@ -7,6 +7,7 @@ from math import ceil
 from contracts.faults import UsageFault
 from contracts.sections import Loadtest, Slo
 from contracts.settings import read_settings
+from loadtests.event_options import EventOptions, add_event_options, read_event_options
 
 _SETTINGS = {
     "rate": (("loadtest", "rate"), float, "requests per second that are due, on average"),
@@ -20,7 +21,12 @@ _SETTINGS = {
     "spike_factor": (("loadtest", "spike-factor"), float, "how many times the rate a spike is"),
     "k": (("loadtest", "k"), int, "items to ask for"),
     "max_lag_ms": (("loadtest", "max-lag-ms"), float, "later than this no request in a hundred may be sent"),
+    "retries": (("loadtest", "retries"), int, "how often a request that got no answer is sent again"),
+    "events_rate": (("loadtest", "events-rate"), float, "calls of /events per second, where a scenario sends any"),
+    "freshness_percent": (("loadtest", "freshness-percent"), float, "of these that measure how soon they show"),
     "slo": (("slo", "predict"), str, "an objective, as in `p(99) < 100`; may come several times"),
+    "slo_events": (("slo", "events"), str, "one of /events, likewise"),
+    "slo_freshness": (("slo", "freshness"), str, "one of how soon answers reflect an event, likewise"),
 }
 
 
@@ -36,6 +42,7 @@ class Load:
     hooks: tuple[tuple[float, str], ...]
     generators: int
     replay_speed: float | None
+    events: EventOptions
 
     @property
     def rate(self) -> float:
@@ -60,13 +67,14 @@ def add_options(parser: ArgumentParser, **_: object) -> None:
     group = parser.add_argument_group("Flyweight")
     group.add_argument("--traffic", help="file of `flyweight materialize --traffic`; without it, cold users only")
     for name, (_, kind, words) in _SETTINGS.items():
-        action = "append" if name == "slo" else "store"
+        action = "append" if name.startswith("slo") else "store"
         group.add_argument(f"--{name.replace('_', '-')}", type=kind, action=action, help=words)
     group.add_argument(
         "--replay", type=float, help="ask as users of the traffic file once came, so many times faster"
     )
     group.add_argument("--at", nargs=2, action="append", metavar=("SECONDS", "COMMAND"), help="run a command then")
     group.add_argument("--generators", type=int, default=1, help="processes that share the rate")
+    add_event_options(group)
     group.add_argument("--live", help="where it stands twice a second how the run goes, as JSON")
     group.add_argument("--result", help="where the verdict goes as JSON")
 
@@ -89,4 +97,5 @@ def read_load(options: Namespace) -> Load:
     hooks = tuple((float(seconds), command) for seconds, command in options.at or ())
     loadtest = settings.loadtest
     soak_seconds = options.seconds or loadtest.soak_seconds
-    return Load(loadtest, settings.slo, soak_seconds, hooks, options.generators, options.replay)
+    events = read_event_options(options)
+    return Load(loadtest, settings.slo, soak_seconds, hooks, options.generators, options.replay, events)

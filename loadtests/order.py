@@ -4,11 +4,12 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from contracts.faults import RunNotValid, UsageFault
 from contracts.sections import Settings
+from loadtests.event_options import EventOptions, check_events
 from loadtests.load import check_processes
 from loadtests.traffic import read_traffic
 from loadtests.validity import NO_OBJECTIVE
@@ -28,6 +29,7 @@ class Order:
     replay_speed: float | None = None
     hooks: tuple[tuple[float, str], ...] = ()
     processes: int = 1
+    events: EventOptions = field(default_factory=EventOptions)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", self.url.rstrip("/"))  # it is followed by paths
@@ -44,6 +46,7 @@ def check(order: Order, settings: Settings) -> None:
         )
     if order.replay_speed and (order.processes > 1 or order.scenario != "server"):
         raise UsageFault("--replay goes with the scenario server and one process.")
+    check_events(order.scenario, order.events, len(traffic.users) if traffic else 0)
     check_processes(order.scenario, order.processes, settings.loadtest.connections)
     if not settings.slo.objectives(order.scenario):
         raise UsageFault(NO_OBJECTIVE)

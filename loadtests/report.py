@@ -7,6 +7,7 @@ from contracts import durable
 from contracts.reasons import Reason
 from contracts.slo import parse_objective
 from loadtests import report_style as look
+from loadtests.event_report import events_section
 from loadtests.pictures import draw_latency, draw_seconds
 from loadtests.report_style import Html, element, facts, joined, milliseconds, number, percent, section, table
 from loadtests.validity import MAX_CLOCK_JUMP_SECONDS, MAX_CPU_SHARE
@@ -31,6 +32,7 @@ def page(verdict: Verdict, title: str = "Flyweight load test") -> bytes:
     main = (
         _verdict(verdict, title),
         _latency(verdict),
+        events_section(verdict.events) if verdict.events else Html(""),
         _over_time(verdict),
         section("Requests, errors and degraded answers", _requests(verdict), _reasons(verdict)),
         section("The load generator", _generator(verdict)),

@@ -20,11 +20,12 @@ from contracts.client_key import KEY_VARIABLE
 from contracts.faults import Fault
 from contracts.sections import Settings
 from contracts.settings import SHORT_VARIABLES
+from loadtests.event_options import WITH_EVENTS
 from loadtests.live import LIVE, Now
 from loadtests.order import SCENARIOS, Order, check
 from loadtests.verdict import Verdict
 
-VERDICT, TABLES, LOG = "verdict.json", "locust.html", "locust.log"
+VERDICT, TABLES, LOG, ACCEPTED = "verdict.json", "locust.html", "locust.log", "accepted-events.txt"
 GRACE_SECONDS = 60
 """Beyond the duration: to start, to wait for the last answers, to write the report."""
 
@@ -32,7 +33,8 @@ GRACE_SECONDS = 60
 def run(order: Order, settings: Settings, out: Path, watch: Callable[[Now], None] = lambda now: None) -> Verdict:
     """Play a scenario as [loadtest] says and hold it against [slo].
 
-    `out` is replaced as a whole: verdict.json, and what locust writes: its tables as HTML and CSV, its log.
+    `out` is replaced as a whole: verdict.json, and what locust writes: its tables as HTML and CSV, its log. With
+    events also accepted-events.txt: the ids of those that were answered 202.
     `watch` is told how it goes, a few times a second. `verdict.exit_code` is 0 met, 1 missed, 3 not valid. Raises
     what `check` does, and `Fault` when locust itself fails.
     """
@@ -71,6 +73,7 @@ def _command(order: Order, settings: Settings, folder: Path) -> list[str]:
         "--spike-factor": loadtest.spike_factor,
         "--k": loadtest.k,
         "--max-lag-ms": loadtest.max_lag_ms,
+        "--retries": loadtest.retries,
         "--result": folder / VERDICT,
         "--live": folder / LIVE,
         "--html": folder / TABLES,
@@ -93,9 +96,29 @@ def _command(order: Order, settings: Settings, folder: Path) -> list[str]:
     ]
     command += [f"{option}={value}" for option, value in options.items()]
     command += [f"--slo={expression}" for expression in settings.slo.predict]
+    command += _event_options(order, settings, folder)
     for moment, words in order.hooks:
         command += ["--at", str(moment), words]
     return command
+
+
+def _event_options(order: Order, settings: Settings, folder: Path) -> list[str]:
+    if order.scenario not in WITH_EVENTS:
+        return []
+    events, loadtest, slo = order.events, settings.loadtest, settings.slo
+    told = {
+        "--events-rate": loadtest.events_rate,
+        "--freshness-percent": loadtest.freshness_percent,
+        "--accepted-events": (events.accepted or folder / ACCEPTED).resolve(),
+        "--answers": events.answers and events.answers.resolve(),
+        "--down": events.down,
+        "--up": events.up,
+        "--promote": events.promote,
+    }
+    options = [f"{option}={value}" for option, value in told.items() if value is not None]
+    options += [f"--slo-events={expression}" for expression in slo.events]
+    options += [f"--slo-freshness={expression}" for expression in slo.freshness]
+    return options + ["--retry-events"] * events.retries
 
 
 def _wait_for(command: list[str], folder: Path, log, seconds: int, watch: Callable[[Now], None]) -> int:

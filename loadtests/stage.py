@@ -14,6 +14,9 @@ from locust.runners import LocalRunner, WorkerRunner
 from contracts import durable
 from contracts.faults import Fault, UsageFault
 from loadtests import workers
+from loadtests.event_judging import include_events
+from loadtests.event_options import WITH_EVENTS, check_events
+from loadtests.event_verdict import EventsVerdict, judge_events
 from loadtests.hooks import Hooks
 from loadtests.live import Now
 from loadtests.load import Load, add_options, check_processes, read_load
@@ -57,6 +60,8 @@ def _read_orders(environment) -> Load:
     path = _traffic_path(environment)
     if path != environment.traffic_read:
         environment.traffic, environment.traffic_read = read_traffic(Path(path)) if path else Traffic(), path
+    if not isinstance(environment.runner, WorkerRunner):
+        check_events(generator.scenario, load.events, len(environment.traffic.users))
     return load
 
 
@@ -86,7 +91,7 @@ def begin(environment, **_) -> None:
     environment.session = Session(load, environment.traffic, environment.host or "", objectives)
     if not isinstance(environment.runner, WorkerRunner):
         environment.hooks.stop()  # of the test before, where somebody watches in a browser
-        environment.hooks = Hooks(load.hooks)
+        environment.hooks = Hooks(_generator(environment).hooks(load))
         if environment.parsed_options.live:
             gevent.spawn(_tell_how_it_goes, environment, Path(environment.parsed_options.live))
 
@@ -120,11 +125,19 @@ def conclude(environment, **_) -> None:
         service=environment.session.status,
         generator=environment.session.generator,
     )
+    if _generator(environment).scenario in WITH_EVENTS:
+        verdict = include_events(verdict, _judge_events(environment))
     # After the tables of locust, which is where people look.
     environment.events.quit.add_listener(lambda **_: print(render(verdict), flush=True))
     environment.process_exit_code = verdict.exit_code
     if environment.parsed_options.result:
         durable.write_bytes(Path(environment.parsed_options.result), verdict.to_json())
+
+
+def _judge_events(environment) -> EventsVerdict:
+    load, scenario = environment.session.load, _generator(environment).scenario
+    freshness = load.slo.freshness_objectives(scenario) if load.settings.freshness_percent else []
+    return judge_events(_total(environment).events, load.slo.event_objectives(scenario), freshness)
 
 
 def _tell_how_it_goes(environment, path: Path) -> None:

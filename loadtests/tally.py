@@ -11,7 +11,9 @@ import msgspec
 from hdrh.histogram import HdrHistogram
 
 from contracts.reasons import Source
+from loadtests.answer_log import NoLog
 from loadtests.answers import Answer
+from loadtests.event_tally import EventTally
 from loadtests.visits import Question
 
 HIGHEST_US = 120_000_000
@@ -74,7 +76,10 @@ class Second:
 
 
 class Tally:
-    """`healthy_us`, `degraded_us`: latencies of valid answers. `lag_us`: how late requests left the generator."""
+    """`healthy_us`, `degraded_us`: latencies of valid answers. `lag_us`: how late requests left the generator.
+
+    `events`: what became of events. `log`: is told of every request.
+    """
 
     def __init__(self, bound_us: float = float("inf")) -> None:
         self.counts = Counts()
@@ -87,6 +92,8 @@ class Tally:
         self._sent_seconds: set[int] = set()
         self._bound_us = bound_us
         self._in_flight = 0
+        self.events = EventTally()
+        self.log = NoLog()
 
     def begin(self, due: float, lag: float, question: Question | None = None) -> None:
         """A request that was due `due` seconds after the start is sent `lag` seconds later."""
@@ -103,6 +110,7 @@ class Tally:
         """`latency`: seconds from when the request was due to when all of its answer had come."""
         counts, second, latency_us = self.counts, self._second(due), _microseconds(latency)
         self._in_flight -= 1
+        self.log.note(answer, due, latency, known=question.known)
         counts.answered += 1
         _count(counts.sources, answer.source)
         _count(counts.reasons, answer.reason)
@@ -130,6 +138,7 @@ class Tally:
 
     def record_failure(self, complaint: str, due: float, *, answered: bool) -> None:
         self._in_flight -= 1
+        self.log.note_failure(complaint, due, known=False)
         self.counts.answered += answered
         self._second(due).failed += 1
         _count(self.counts.failures, complaint)
@@ -148,6 +157,7 @@ class Tally:
         return {
             "counts": msgspec.to_builtins(self.counts, str_keys=True),
             "health": msgspec.to_builtins(self.health),
+            "events": self.events.report(),
             **{name: getattr(self, name).encode() for name in _HISTOGRAMS},
             "seconds": {n: (s.begun, s.failed, s.degraded, s.latency_us.encode()) for n, s in seconds.items()},
         }
@@ -156,6 +166,7 @@ class Tally:
         """Take in the next report of the one process that this tally stands for."""
         self.counts = msgspec.convert(report["counts"], Counts)
         self.health = msgspec.convert(report["health"], Health)
+        self.events.absorb(report["events"])
         for name in _HISTOGRAMS:
             setattr(self, name, HdrHistogram.decode(report[name]))
         for number, (begun, failed, degraded, latency_us) in report["seconds"].items():
@@ -173,6 +184,7 @@ def add_up(tallies: Iterable[Tally]) -> Tally:
     total.health.finished = True
     for tally in tallies:
         _add_counts(total.counts, tally.counts)
+        total.events.add(tally.events)
         for name in ("seconds", "cpu_share", "clock_jump_seconds", "due_seconds"):
             setattr(total.health, name, max(getattr(total.health, name), getattr(tally.health, name)))
         total.health.finished &= tally.health.finished

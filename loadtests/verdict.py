@@ -4,7 +4,6 @@ A request that failed, or got no answer, counts as slower than any bound: errors
 Percentiles are by nearest rank over every request that was due, and need at least 10 / (1 - p) of them.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,6 +11,8 @@ import msgspec
 from hdrh.histogram import HdrHistogram
 
 from contracts.slo import Objective
+from loadtests.event_verdict import EventsVerdict
+from loadtests.objectives import JudgedObjective, percentile_ms
 from loadtests.tally import Counts, Health, Tally
 from loadtests.validity import Blame, find_problems, samples_needed, whose
 
@@ -60,14 +61,6 @@ class HookRun(msgspec.Struct, forbid_unknown_fields=True):
         return not self.begun or self.exit_code not in (0, None)
 
 
-class JudgedObjective(msgspec.Struct, forbid_unknown_fields=True):
-    """`value` is milliseconds or a share; None when too few valid answers came to have one."""
-
-    expression: str
-    value: float | None
-    met: bool
-
-
 class Figures(msgspec.Struct, forbid_unknown_fields=True):
     """Rates are by the time in which requests were due; shares are 0 to 1.
 
@@ -100,7 +93,7 @@ class Verdict(msgspec.Struct, forbid_unknown_fields=True):
     """`problems` say why a run is not valid; such a run has counts, but no figures and no objectives.
 
     `blame`: where the gravest of them lies. `curve`: (share of the requests, milliseconds) for the picture of the
-    latencies.
+    latencies. `events`: of POST /events, where the scenario sends any.
     """
 
     outcome: Outcome
@@ -116,6 +109,7 @@ class Verdict(msgspec.Struct, forbid_unknown_fields=True):
     service: dict[str, object] = {}
     generator: dict[str, object] = {}
     blame: Blame | None = None
+    events: EventsVerdict | None = None
     schema_version: int = 3
 
     @property
@@ -162,15 +156,6 @@ def measure(tally: Tally) -> Figures:
         lag_ms={f"p{percent:g}": tally.lag_us.get_value_at_percentile(percent) / 1000 for percent in (50, 99)},
         first_good_seconds=tally.health.first_good_seconds,
     )
-
-
-def percentile_ms(valid_us: HdrHistogram, percent: float, begun: int) -> float | None:
-    """Nearest rank among `begun` requests of which only those in `valid_us` were answered well.
-
-    None when the rank falls on a request that failed.
-    """
-    rank, valid = math.ceil(round(percent * begun / 100, 6)), valid_us.get_total_count()
-    return valid_us.get_value_at_percentile(100 * rank / valid) / 1000 if rank <= valid else None
 
 
 def _judge_objective(tally: Tally, objective: Objective) -> JudgedObjective:

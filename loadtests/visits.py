@@ -74,6 +74,10 @@ class Visits:
         self._pausing: list[tuple[float, int, Visit]] = []
         self._numbers = itertools.count()
 
+    def of_users(self, traffic: Traffic) -> "Visits":
+        """The same with the users of another traffic file."""
+        return Visits(traffic, self._mix, self._luck)
+
     def next_question(self, now: float) -> tuple[Visit, Question]:
         """Whoever's pause is over at `now` (seconds) asks again; else somebody new does."""
         pausing = self._pausing

@@ -1,5 +1,6 @@
 """A verdict in words: every number with its unit, and what the run cannot tell."""
 
+from loadtests.event_words import describe_events
 from loadtests.verdict import HookRun, JudgedObjective, Verdict
 
 CLOSED_WORKLOAD = (
@@ -17,6 +18,7 @@ def render(verdict: Verdict) -> str:
     lines += [f"  WARNING     {warning}" for warning in find_warnings(verdict)]
     lines += [_describe_objective(objective) for objective in verdict.objectives]
     lines += _describe_figures(verdict)
+    lines += describe_events(verdict.events) if verdict.events else []
     lines += [
         f"  requests    {counts.begun:,} in {verdict.health.seconds:.1f} s: {counts.valid:,} answered well, "
         f"{counts.begun - counts.valid:,} not ({counts.unanswered:,} without any answer)",

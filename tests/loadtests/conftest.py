@@ -23,8 +23,8 @@ from loadtests.verdict import Verdict
 ITEMS = [f"item-{i:03d}" for i in range(40)]
 KNOWN = [f"user-{i}" for i in range(30)]
 
-Reply = tuple[int, dict] | None
-"""Status and body; None closes the connection without an answer."""
+Reply = tuple[int, dict] | tuple[int, dict, dict[str, str]] | None
+"""Status and body, and headers where there are any; None closes the connection without an answer."""
 
 
 def good_answer(body: dict, request_id: str) -> dict:
@@ -40,9 +40,17 @@ def good_answer(body: dict, request_id: str) -> dict:
     }
 
 
+def taken(events: list[dict], duplicates: int = 0) -> dict:
+    """The body of a 202."""
+    return {
+        "request_id": "r", "accepted": len(events) - duplicates, "duplicates": duplicates, "rejected": [],
+    }  # fmt: skip
+
+
 @dataclass
 class Stub:
-    """`reply(n, body, request_id)` decides the answer to the n-th request, from 0.
+    """`reply(n, body, request_id)` decides the answer to the n-th request of /predict, from 0; `take(n, events)`
+    that to the n-th call of /events.
 
     It comes `wait(n)` seconds later, in pieces over `trickle(n)` seconds, with `header` besides the usual ones.
     """
@@ -51,11 +59,14 @@ class Stub:
     wait: Callable[[int], float] = lambda n: 0.0
     trickle: Callable[[int], float] = lambda n: 0.0
     header: str = ""
+    take: Callable[[int, list[dict]], Reply] = lambda n, events: (202, taken(events))
     asked: list[dict] = field(default_factory=list)
+    told: list[list[dict]] = field(default_factory=list)
     status: dict = field(default_factory=dict)
     keys: set[str | None] = field(default_factory=set)
     url: str = ""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _calls: Iterator[int] = field(default_factory=itertools.count)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -83,9 +94,18 @@ class Stub:
             if reply is None:
                 return False
             status, answer = reply
+        more: dict[str, str] = {}
+        if head.startswith("POST /events "):
+            events = json.loads(content)["events"]
+            reply = self.take(next(self._calls), events)
+            self.told.append(events)
+            if reply is None:
+                return False
+            status, answer, more = (*reply, {})[:3]
         sent = json.dumps(answer).encode()
-        start = f"HTTP/1.1 {status} X\r\ncontent-length: {len(sent)}\r\nx-request-id: {request_id}\r\n"
-        await _write(writer, f"{start}{self.header}\r\n".encode() + sent, seconds)
+        named = {"content-length": len(sent), "x-request-id": request_id, **more}
+        start = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        await _write(writer, f"HTTP/1.1 {status} X\r\n{start}{self.header}\r\n".encode() + sent, seconds)
         return True
 
 
@@ -105,8 +125,8 @@ def start_stub() -> Iterator[Callable[..., Stub]]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
-    def start(reply: Callable[[int, dict, str], Reply]) -> Stub:
-        stub = Stub(reply)
+    def start(reply: Callable[[int, dict, str], Reply], **more: Callable) -> Stub:
+        stub = Stub(reply, **more)
         listening = asyncio.start_server(stub.serve, "127.0.0.1", 0, backlog=4096)
         server = asyncio.run_coroutine_threadsafe(listening, loop).result(timeout=10)
         stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -9,6 +9,7 @@ from contracts.client_key import KEY_VARIABLE
 from contracts.faults import RunNotValid, UsageFault
 from contracts.sections import Loadtest, Settings, Slo
 from contracts.slo import SCENARIOS as scenarios_of_objectives
+from loadtests.event_options import EventOptions
 from loadtests.live import Now
 from loadtests.order import SCENARIOS, Order
 from loadtests.run import run
@@ -31,6 +32,17 @@ def test_service_that_behaves_meets_the_slo_and_leaves_a_report(start_stub, traf
     assert {"verdict.json", "locust.html", "locust.log"} <= {path.name for path in out.iterdir()}
     assert max(now.begun for now in seen) > 0
     assert "Poisson arrivals, 300 per second" in render(verdict)
+
+
+def test_run_with_events_leaves_the_ids_that_were_answered_202(start_stub, traffic_file, tmp_path, answer_well):
+    slo = Slo(predict=("success >= 0.999",), events=("success >= 1",), freshness=("success >= 1",))
+    stub = start_stub(answer_well)
+    order = Order(stub.url, "events", traffic_file, events=EventOptions(retries=True))
+    settings = Settings(loadtest=msgspec.structs.replace(SETTINGS.loadtest, freshness_percent=0.0), slo=slo)
+    verdict = run(order, settings, tmp_path / "report")
+    written = (tmp_path / "report" / "accepted-events.txt").read_text().splitlines()
+    assert len(written) == verdict.events.counts.accepted == sum(map(len, stub.told)) > 50, render(verdict)
+    assert "100 calls of /events per second" in render(verdict)
 
 
 def test_key_of_the_environment_is_sent_with_every_question(
@@ -119,8 +131,10 @@ def test_the_scenarios_of_objectives_are_those_that_can_be_played():
 @pytest.mark.parametrize(
     ("order", "message"),
     [
-        ({"scenario": "serve"}, "there is no scenario 'serve'; expected one of cold-start, offline, server"),
+        ({"scenario": "serve"}, "there is no scenario 'serve'; expected one of cold-start, events, offline"),
         ({"replay_speed": 2.0}, "--replay needs a traffic file"),
+        ({"scenario": "rollout"}, "the scenario rollout needs --promote COMMAND"),
+        ({"scenario": "events"}, "needs a traffic file with at least 2 known users, found 0"),
         ({"scenario": "single-stream", "processes": 3}, "one user alone: found 3 processes"),
         ({"scenario": "offline", "processes": 65}, "65 processes cannot share fewer connections: found 64"),
     ],
