@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -80,7 +81,8 @@ def _command(order: Order, settings: Settings, folder: Path) -> list[str]:
         "--csv": folder / "locust",
     }
     if order.processes > 1:
-        options["--processes"] = order.processes
+        port = _free_port()  # locust's own is the same for every load test of a machine, whose workers would meet
+        options |= {"--processes": order.processes, "--master-bind-port": port, "--master-port": port}
     if order.traffic:
         options["--traffic"] = order.traffic.resolve()
     if order.replay_speed:
@@ -167,3 +169,8 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _explain(exit_code: int, log: str) -> Fault:
     tail = "\n".join(re.sub(r"^\[[^]]*\] ", "", line) for line in log.strip().splitlines()[-15:])
     return Fault(f"locust ended with exit code {exit_code} and without a verdict. Its last words:\n{tail}")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]

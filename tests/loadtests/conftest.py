@@ -191,10 +191,19 @@ def locust_command(tmp_path: Path) -> Callable[..., list[str]]:
             sys.executable, "-m", "locust", "-f", str(SCENARIOS[scenario]), "-H", url, "--only-summary",
             "--users=1", "--seconds=1", "--rate=300", "--connections=4", f"--result={tmp_path / 'result.json'}",
             "--max-lag-ms=2000",  # a machine that is busy with other tests is not what is tested
-            *(f"--slo={objective}" for objective in slo), *options,
+            *(f"--slo={objective}" for objective in slo), *_own_port(options), *options,
         ]  # fmt: skip
 
     return command
+
+
+def _own_port(options: Sequence[str]) -> list[str]:
+    """Of several processes' master: locust's own port is the same for every load test of a machine."""
+    if not any(option.startswith("--processes") for option in options):
+        return []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    return [f"--master-bind-port={port}", f"--master-port={port}"]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`run` against a stub: what a caller of the load test gets back."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -175,3 +176,16 @@ def _command(process: Path) -> str:
         return (process / "cmdline").read_text()
     except OSError:
         return ""
+
+
+def test_two_load_tests_on_one_machine_do_not_meet(start_stub, answer_well, tmp_path):
+    stubs = [start_stub(answer_well) for _ in range(2)]
+
+    def play(number: int):
+        return run(Order(stubs[number].url, processes=2), SETTINGS, tmp_path / str(number))
+
+    with ThreadPoolExecutor() as both:
+        verdicts = list(both.map(play, range(2)))
+    for verdict, stub in zip(verdicts, stubs, strict=True):
+        assert verdict.counts.begun == len(stub.asked) > 0
+        assert verdict.health.finished
