@@ -9,6 +9,7 @@ hundred events per second takes some 100 MB. Two ids of one bucket and window sh
 10 ** 15 pairs.
 """
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -38,8 +39,17 @@ class Recordable(NamedTuple):
 class EventStore:
     """Records events in Redis. `dedup_seconds`: for how long an event that comes again is recognised."""
 
-    def __init__(self, client: AsyncClient, *, history_length: int, ttl_seconds: int, dedup_seconds: int) -> None:
+    def __init__(
+        self,
+        client: AsyncClient,
+        *,
+        history_length: int,
+        ttl_seconds: int,
+        dedup_seconds: int,
+        timeout_seconds: float,
+    ) -> None:
         self._client = client
+        self._timeout_seconds = timeout_seconds
         self._history_length = history_length
         self._ttl_seconds = ttl_seconds
         self._slice_seconds = max(1, dedup_seconds // 2)
@@ -83,10 +93,11 @@ class EventStore:
 
     async def _evaluate(self, calls: list[list]) -> list[list[int]]:
         try:
-            replies = await self._execute(calls)
-            if any(isinstance(reply, NoScriptError) for reply in replies):  # once per start of Redis
-                await self._client.script_load(self._script)
-                replies = await self._execute_again(calls, replies)
+            async with asyncio.timeout(self._timeout_seconds):  # the client's own limit is one per message
+                replies = await self._execute(calls)
+                if any(isinstance(reply, NoScriptError) for reply in replies):  # once per start of Redis
+                    await self._client.script_load(self._script)
+                    replies = await self._execute_again(calls, replies)
         except (RedisError, OSError, TimeoutError) as error:
             raise _unavailable(error) from error
         for reply in replies:

@@ -39,6 +39,7 @@ class Live:
             history_length=features.history_length,
             ttl_seconds=features.ttl_days * _DAY_SECONDS,
             dedup_seconds=events.dedup_hours * _HOUR_SECONDS,
+            timeout_seconds=events.timeout_ms / 1000,
         )
         self.recorder = EventRecorder(settings, rollout, store, self.trending)
 

@@ -87,7 +87,9 @@ def _measure_event_ids(redis: Client, url: str) -> None:
 
 async def _record(url: str) -> None:
     client = connect_async(url, timeout_ms=10_000)
-    store = EventStore(client, history_length=LENGTH, ttl_seconds=3600, dedup_seconds=24 * 3600)
+    store = EventStore(
+        client, history_length=LENGTH, ttl_seconds=3600, dedup_seconds=24 * 3600, timeout_seconds=10
+    )
     now = 1_800_000_100_000
     for first in range(0, EVENTS, _PER_CALL):
         if first % 100_000 == 0:

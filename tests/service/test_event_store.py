@@ -18,7 +18,7 @@ from service.redis_clients import connect, connect_async
 from tests.service.in_process import as_histories
 
 NOW_MS = 1_800_000_000_000
-LIMITS = {"history_length": 5, "ttl_seconds": 600, "dedup_seconds": 3600}
+LIMITS = {"history_length": 5, "ttl_seconds": 600, "dedup_seconds": 3600, "timeout_seconds": 5.0}
 
 
 class Stored:
