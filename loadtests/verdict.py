@@ -76,6 +76,8 @@ class Figures(msgspec.Struct, forbid_unknown_fields=True):
     latency_ms: dict[str, float | None]
     lag_ms: dict[str, float]
     first_good_seconds: float | None = None
+    accepted_ms: dict[str, float] = {}
+    """Of valid answers alone: says something only beside the share of the others."""
 
 
 class OneSecond(msgspec.Struct, forbid_unknown_fields=True):
@@ -155,6 +157,11 @@ def measure(tally: Tally) -> Figures:
         },
         lag_ms={f"p{percent:g}": tally.lag_us.get_value_at_percentile(percent) / 1000 for percent in (50, 99)},
         first_good_seconds=tally.health.first_good_seconds,
+        accepted_ms={
+            f"p{percent:g}": valid_us.get_value_at_percentile(percent) / 1000
+            for percent in PERCENTS
+            if counts.valid >= samples_needed(percent)
+        },
     )
 
 

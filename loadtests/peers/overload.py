@@ -9,6 +9,7 @@ deadline; 3 when the generator took more than 30 % of a core.
 """
 
 import datetime
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import click
 import msgspec
+import psutil
 
 from contracts import durable
 from contracts.faults import Fault, RunNotValid, VerdictIsNo
@@ -32,8 +34,12 @@ from loadtests.verdict import Verdict
 from service.embedded_redis import embedded_redis
 
 ITEMS, USERS, ASKERS = 1_000_000, 20_000, 8
+_STAND = Stand("sasrec", items=ITEMS, workers=1)
 MULTIPLES = (0.5, 1.0, 2.0, 3.0, 5.0)
 DEADLINE_MS, LEAST_SHARE, MOST_CPU = 100, 0.9, 0.3
+_TRIES = 4
+_MAX_LAG_MS = 50.0
+"""Half the deadline. However late the generator is, the latency counts it: it can only spoil the figures."""
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -68,21 +74,32 @@ def measure(seconds: int, folder: Path) -> Report:
         tempfile.TemporaryDirectory(prefix="overload-") as scratch,
         embedded_redis(Path(scratch, "redis")) as redis,
     ):
-        world = world_of(Stand("sasrec", items=ITEMS), folder, redis)
+        world = world_of(_STAND, folder, redis)
         traffic = _make_users(world, Path(scratch, "traffic.json"))
-        with running("flyweight-shortcut", world, Path(tempfile.mkdtemp(dir=scratch))) as service:
+        with running("flyweight-shortcut", world, Path(tempfile.mkdtemp(dir=scratch)), workers=1) as service:
+            _keep_apart(service.family())
             order = Order(service.url, "offline", traffic)
             asked = _settings(seconds, connections=ASKERS)
-            capacity = _valid(run(order, asked, Path(scratch, "run"))).figures.requests_per_second
+            capacity = _play(order, asked, Path(scratch, "run")).figures.requests_per_second
             _tell(f"capacity {capacity:,.0f} requests/s with {ASKERS} askers")
             curve = []
             for multiple in MULTIPLES:
                 order = Order(service.url, "server", traffic)
-                verdict = run(order, _settings(seconds, rate=multiple * capacity), Path(scratch, "run"))
-                curve.append(_offered(multiple, _valid(verdict)))
+                verdict = _play(order, _settings(seconds, rate=multiple * capacity), Path(scratch, "run"))
+                curve.append(_offered(multiple, verdict))
                 _tell(_in_words(curve[-1]))
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return Report(cpu_model(), cores(), today, ITEMS, seconds, capacity, curve)
+
+
+def _keep_apart(service: Sequence[psutil.Process]) -> None:
+    """The service on the first core, this process and the generator that it starts on the others, so that a client
+    need not wait for a core that a batch holds, as it would not on a machine of its own."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    if others:
+        for process in service:
+            process.cpu_affinity([first])
+        os.sched_setaffinity(0, others)
 
 
 def _make_users(world: World, traffic: Path) -> Path:
@@ -95,14 +112,18 @@ def _make_users(world: World, traffic: Path) -> Path:
 
 
 def _settings(seconds: int, **load: float) -> Settings:
-    slo = Slo(predict=(f"p(99) < {DEADLINE_MS}", "success >= 0"))
-    return Settings(loadtest=Loadtest(duration_seconds=seconds, **load), slo=slo)
+    slo = Slo(predict=(f"p(99) < {DEADLINE_MS}", "goodput >= 0"))
+    return Settings(loadtest=Loadtest(duration_seconds=seconds, max_lag_ms=_MAX_LAG_MS, **load), slo=slo)
 
 
-def _valid(verdict: Verdict) -> Verdict:
-    if verdict.figures is None:
-        raise RunNotValid("; ".join(verdict.problems))
-    return verdict
+def _play(order: Order, settings: Settings, out: Path) -> Verdict:
+    """A run that the machine spoilt, for it stood still, is played again. Raises `RunNotValid` when all are."""
+    for _ in range(_TRIES):
+        verdict = run(order, settings, out)
+        if verdict.figures is not None:
+            return verdict
+        _tell("not valid, again: " + "; ".join(verdict.problems))
+    raise RunNotValid("; ".join(verdict.problems))
 
 
 def _offered(multiple: float, verdict: Verdict) -> Offered:
@@ -112,19 +133,13 @@ def _offered(multiple: float, verdict: Verdict) -> Offered:
         multiple=multiple,
         offered=counts.begun / verdict.setup.seconds,
         goodput=counts.good / verdict.setup.seconds,
-        p50_ms=of_accepted(verdict, 0.5),
-        p99_ms=of_accepted(verdict, 0.99),
+        p50_ms=figures.accepted_ms["p50"],
+        p99_ms=figures.accepted_ms["p99"],
         refused=refused / counts.begun,
         degraded=figures.degraded or 0.0,
         other_failures=(counts.begun - counts.valid - refused) / counts.begun,
         generator_cpu=verdict.health.cpu_share,
     )
-
-
-def of_accepted(verdict: Verdict, share: float) -> float:
-    """Milliseconds within which this share of the valid answers had come."""
-    wanted = share * verdict.counts.valid / verdict.counts.begun
-    return next((ms for reached, ms in verdict.curve if reached >= wanted), verdict.curve[-1][1])
 
 
 def judge(curve: Sequence[Offered]) -> list[str]:
@@ -154,7 +169,7 @@ def _in_words(one: Offered) -> str:
 def picture_of(report: Report) -> Picture:
     dots = tuple(Dot(round(one.offered), one.goodput, one.p50_ms, one.p99_ms) for one in report.curve)
     small_print = (
-        f"{report.machine}, {report.cores} cores, generator on the same ones; {report.date}; "
+        f"{report.machine}, one worker on a core of its own, generator on another; {report.date}; "
         f"{report.items:,} items, capacity {report.capacity:,.0f}/s",
         "what is refused (429) counts as offered; p50 and p99 are of what was accepted",
     )

@@ -3,11 +3,8 @@
 import msgspec
 import pytest
 
-from loadtests.peers.overload import Offered, Report, judge, of_accepted, picture_of
-from loadtests.tally import Counts, Health
-from loadtests.verdict import Setup, Verdict
+from loadtests.peers.overload import Offered, Report, judge, picture_of
 
-SETUP = Setup("server", "http://there", "Poisson", 100.0, 1, 1.0, 0.0, 1.0, 10, 5, 3.0)
 CURVE = [
     Offered(multiple, 100 * multiple, goodput, 10.0, 60.0, 0.0, 0.0, 0.0, 0.1)
     for multiple, goodput in ((0.5, 50.0), (1.0, 95.0), (2.0, 100.0), (3.0, 91.0), (5.0, 70.0))
@@ -26,16 +23,6 @@ def test_goodput_that_falls_or_late_answers_are_named(changed, words):
     curve = [msgspec.structs.replace(one, **changed) if one.multiple == 3 else one for one in CURVE]
     (problem,) = judge(curve)
     assert words in problem
-
-
-def test_percentiles_are_of_what_was_accepted():
-    counts = Counts(begun=200, answered=200, good=100, failures={"status 429": 100}, reasons={"ok": 100})
-    curve = [(0.1, 1.0), (0.25, 2.0), (0.495, 3.0), (0.5, 4.0)]
-    verdict = Verdict("missed", [], [], None, counts, Health(), SETUP, curve=curve)
-    assert verdict.counts.valid == 100
-    assert of_accepted(verdict, 0.5) == 2.0
-    assert of_accepted(verdict, 0.99) == 3.0
-    assert of_accepted(verdict, 1.0) == 4.0
 
 
 def test_the_curve_is_drawn():
