@@ -185,3 +185,12 @@ def test_verdict_comes_back_from_its_json():
     verdict = judge_by(planted([1.0] * 50, [1.5] * 40, failed=10), "p(50) < 2", "p(90) < 2", **more)
     assert verdict.figures.latency_ms["p90"] is not None
     assert msgspec.json.decode(verdict.to_json(), type=Verdict) == verdict
+
+
+def test_what_was_accepted_has_percentiles_of_its_own_where_most_was_refused():
+    tally = planted([1.0] * 990 + [1.5] * 20, failed=4000)
+    figures = measure(tally)
+    assert figures.latency_ms["p50"] is None
+    assert figures.accepted_ms["p50"] == 1.0
+    assert figures.accepted_ms["p99"] == 1.5
+    assert "p99.9" not in figures.accepted_ms
