@@ -2,11 +2,7 @@
 
 from functools import cache
 
-from contracts.encoding import REPEAT_POLICIES
-from contracts.interaction import MAX_ID_LENGTH
-from contracts.reasons import Reason, Source
 from service.errors import (
-    ERRORS,
     BodyTimeout,
     BodyTooLarge,
     EventsUnavailable,
@@ -21,8 +17,8 @@ from service.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
-from service.event_intake import EARLIEST_MS, MAX_EVENTS, MAX_POSITION, REJECTIONS
-from service.prediction import DEADLINE, DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
+from service.openapi_schemas import ref, schemas
+from service.prediction import DEADLINE
 
 API_VERSION = "0.1.0"
 
@@ -90,7 +86,7 @@ def openapi_document() -> dict:
             "/users/{user_id}": {"delete": _forget()},
             **{path: {"get": _get(path)} for path in _PAGES},
         },
-        "components": {"schemas": _schemas(), "headers": _headers(), "securitySchemes": {"key": _KEY}},
+        "components": {"schemas": schemas(), "headers": _headers(), "securitySchemes": {"key": _KEY}},
     }
 
 
@@ -102,7 +98,7 @@ def _predict() -> dict:
         "parameters": [_REQUEST_ID, _DEADLINE],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _ref("PredictRequest"), "examples": _EXAMPLES}},
+            "content": {"application/json": {"schema": ref("PredictRequest"), "examples": _EXAMPLES}},
         },
         "responses": {
             "200": {
@@ -111,7 +107,7 @@ def _predict() -> dict:
                     name: {"$ref": f"#/components/headers/{name}"}
                     for name in ("X-Request-Id", "X-Model-Version", "X-Variant")
                 },
-                "content": {"application/json": {"schema": _ref("Answer"), "example": _ANSWER_EXAMPLE}},
+                "content": {"application/json": {"schema": ref("Answer"), "example": _ANSWER_EXAMPLE}},
             },
             **{str(error.status): _error_response(error) for error in _PREDICT_ERRORS},
         },
@@ -126,13 +122,13 @@ def _events() -> dict:
         "parameters": [_REQUEST_ID],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _ref("EventsRequest"), "example": _EVENTS_EXAMPLE}},
+            "content": {"application/json": {"schema": ref("EventsRequest"), "example": _EVENTS_EXAMPLE}},
         },
         "responses": {
             "202": {
                 "description": "What was recorded, and what is wrong with the rest. A duplicate changes nothing.",
                 "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
-                "content": {"application/json": {"schema": _ref("Recorded")}},
+                "content": {"application/json": {"schema": ref("Recorded")}},
             },
             **{str(error.status): _error_response(error) for error in _EVENTS_ERRORS},
         },
@@ -144,14 +140,14 @@ def _forget() -> dict:
         "operationId": "forget",
         "summary": "Forget a user: the history at once, events and the log with the next `flyweight ingest`",
         "parameters": [
-            {"name": "user_id", "in": "path", "required": True, "schema": _ref("Id")},
+            {"name": "user_id", "in": "path", "required": True, "schema": ref("Id")},
             _REQUEST_ID,
         ],
         "responses": {
             "202": {
                 "description": "The history is gone, and the stream says that nothing older may stay.",
                 "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
-                "content": {"application/json": {"schema": _ref("Forgetting")}},
+                "content": {"application/json": {"schema": ref("Forgetting")}},
             },
             **{str(error.status): _error_response(error) for error in _FORGET_ERRORS},
         },
@@ -173,7 +169,7 @@ def _get(path: str) -> dict:
     name, summary, media_type = _PAGES[path]
     schema = {"type": "object"} if media_type == "application/json" else {"type": "string"}
     if name == "status":
-        schema = _ref("Status")
+        schema = ref("Status")
     responses = {"200": {"description": summary, "content": {media_type: {"schema": schema}}}}
     responses |= {str(error.status): _error_response(error) for error in _ANYWHERE}
     if name in ("readyz",):
@@ -189,15 +185,11 @@ def _get(path: str) -> dict:
 def _error_response(error: type[HttpError]) -> dict:
     response = {
         "description": (error.__doc__ or error.code).partition("\n")[0],
-        "content": {"application/json": {"schema": _ref("Error")}},
+        "content": {"application/json": {"schema": ref("Error")}},
     }
     if any(name == b"retry-after" for name, _ in error.headers):
         response["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
     return response
-
-
-def _ref(schema: str) -> dict:
-    return {"$ref": f"#/components/schemas/{schema}"}
 
 
 _REQUEST_ID = {
@@ -223,101 +215,3 @@ def _headers() -> dict:
         "Retry-After": "Seconds to wait before the next try.",
     }
     return {name: {"description": text, "schema": {"type": "string"}} for name, text in described.items()}
-
-
-def _schemas() -> dict:
-    return {
-        "Id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH},
-        "PredictRequest": _request_schema(),
-        "Answer": _answer_schema(),
-        "EventsRequest": _events_schema(),
-        "Recorded": _recorded_schema(),
-        "Forgetting": _object(request_id={"type": "string"}, had_history={"type": "boolean"}),
-        "Status": _status_schema(),
-        "Error": _error_schema(),
-    }
-
-
-def _request_schema() -> dict:
-    ids = {"type": "array", "items": _ref("Id")}
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "anyOf": [{"required": ["user_id"]}, {"required": ["history"]}],
-        "properties": {
-            "user_id": _ref("Id"),
-            "history": ids
-            | {"maxItems": MAX_HISTORY_IDS, "description": "Item ids, newest last. Wins over user_id."},
-            "k": {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K},
-            "exclude": ids | {"maxItems": MAX_EXCLUDED, "description": "Item ids never to answer."},
-            "seen": {
-                "type": "string",
-                "enum": list(REPEAT_POLICIES),
-                "description": "What happens to seen items; default: the artifact's repeat policy.",
-            },
-        },
-    }
-
-
-def _answer_schema() -> dict:
-    item = _object(item_id=_ref("Id"), score={"type": "number"})
-    text = {"type": "string"}
-    return _object(
-        request_id=text,
-        items={"type": "array", "items": item, "maxItems": MAX_K},
-        model=_object(name=text, variant=text, version={"type": "string", "pattern": "^[0-9a-f]{12}$"}),
-        source={"type": "string", "enum": [source.value for source in Source]},
-        reason={"type": "string", "enum": [reason.value for reason in Reason]},
-        degraded={"type": "boolean", "description": "Whether a fault weakened the answer."},
-    )
-
-
-def _events_schema() -> dict:
-    moment = {
-        "oneOf": [{"type": "integer", "minimum": EARLIEST_MS}, {"type": "string", "format": "date-time"}],
-        "description": "Milliseconds since 1970, or RFC 3339 with its offset; at most 5 minutes ahead.",
-    }
-    event = _object(event_id=_ref("Id"), type=_ref("Id"), user_id=_ref("Id"), item_id=_ref("Id"), timestamp=moment)
-    event["properties"] |= {
-        "request_id": _ref("Id") | {"description": "Of the answer that it answers."},
-        "position": {"type": "integer", "minimum": 1, "maximum": MAX_POSITION, "description": "In that answer."},
-        "value": {"type": "number"},
-    }
-    events = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": event}
-    return _object(events=events) | {"additionalProperties": False}
-
-
-def _recorded_schema() -> dict:
-    count = {"type": "integer", "minimum": 0}
-    text = {"type": "string"}
-    rejected = _object(index=count, code=text | {"enum": list(REJECTIONS)}, message=text)
-    return _object(
-        request_id=text, accepted=count, duplicates=count, rejected={"type": "array", "items": rejected}
-    )
-
-
-def _status_schema() -> dict:
-    states = ["up"] + [r.removeprefix("feature_cache_") for r in Reason if r.startswith("feature_cache_")]
-    return _object(
-        artifact={"type": "object"},
-        features=_object(
-            state={"type": "string", "enum": states}, breaker={"type": "string", "enum": ["open", "closed"]}
-        ),
-        degraded={"type": "boolean"},
-        workers={"type": "integer", "minimum": 1},
-        shortcut={"type": "boolean", "description": "Whether /predict takes the shortcut."},
-        versions={"type": "object", "additionalProperties": {"type": "string"}},
-    )
-
-
-def _error_schema() -> dict:
-    described = _object(
-        code={"type": "string", "enum": [error.code for error in ERRORS]},
-        message={"type": "string"},
-        field={"type": ["string", "null"], "description": "The part of the request that is wrong."},
-    )
-    return _object(error=described, request_id={"type": "string"})
-
-
-def _object(**properties: dict) -> dict:
-    return {"type": "object", "properties": properties, "required": list(properties)}
