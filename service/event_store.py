@@ -4,9 +4,9 @@
     fw2:{pNN}:u:<user id>            the user's history (service/history.py)
     fw2:{pNN}:d:<slice>:<bucket>     fingerprints of event ids that came in half a window of time
 
-A fingerprint is 63 bits of a hash, which Redis keeps in 8 bytes while a bucket holds at most 512: with its
-share of the key 13 bytes, so a hundred events per second take 110 to 170 MB. Two ids of one bucket and window share a fingerprint once in
-10 ** 15 pairs.
+A fingerprint is 63 bits of a hash, which Redis keeps in 8 bytes while a bucket holds at most 512: with its share
+of the key 13 bytes, so a hundred events per second take 110 to 170 MB. Two ids of one bucket and window share a
+fingerprint once in 10 ** 15 pairs.
 """
 
 import asyncio
