@@ -3,11 +3,12 @@
 import pytest
 
 from contracts.sections import Loadtest, Slo
+from loadtests.event_options import EventOptions
 from loadtests.load import Load
 from loadtests.session import Session
 from loadtests.traffic import Traffic
 
-LOAD = Load(Loadtest(), Slo(), 600, (), 1, None)
+LOAD = Load(Loadtest(), Slo(), 600, (), 1, None, EventOptions())
 STATUS = b"HTTP/1.1 200 OK\r\ncontent-length: "
 
 
