@@ -4,6 +4,7 @@ With `"seen": "mask"` nothing that is in the history comes back. So the first an
 one that reflects the click; the time counts from when the 202 had come to when that answer had.
 """
 
+import gevent
 import msgspec
 
 from loadtests.answers import Answer
@@ -11,6 +12,10 @@ from loadtests.clicks import Clicks
 from loadtests.event_sender import EventSender
 from loadtests.posting import post
 from loadtests.session import ANSWER_TIMEOUT_SECONDS, Session
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.001, 0.05
+"""Before a user asks again whose answer did not know the click; doubled each time, or a stale service would keep
+the generator busy."""
 
 _answer = msgspec.json.Decoder(Answer)
 
@@ -45,7 +50,7 @@ class Freshness:
         if not self._sender.send([self._clicks.click(user, item)], session.now()):
             tally.record_unmeasured("click refused")
             return
-        told, at_once = session.now(), True
+        told, at_once, pause_seconds = session.now(), True, _FIRST_PAUSE_SECONDS
         tally.counts.clicked += 1
         while session.now() - told < ANSWER_TIMEOUT_SECONDS:
             after = self._ask(user)
@@ -56,6 +61,8 @@ class Freshness:
                 tally.record_reflected(session.now() - told, at_once=at_once)
                 return
             at_once = False
+            gevent.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
         tally.counts.stale += 1
         tally.record_unmeasured(f"not reflected within {ANSWER_TIMEOUT_SECONDS:g} s")
 

