@@ -16,13 +16,15 @@ from contracts.machine import cores
 from contracts.settings import Settings, read_settings, variable_of
 from service import doorway, roll_call, shortcut
 from service.api_keys import exposure
-from service.app import ANSWER_SECONDS, PREDICT, Worker, create_app, predict_endpoint
+from service.app import create_app, predict_endpoint
 from service.embedded_redis import embedded_redis
 from service.fast_lane import open_fast_lane
 from service.feature_cache import open_feature_cache
 from service.lifetime import child_of, private_folder
 from service.redis_clients import connect_async
 from service.rollout import load, open_promoted
+from service.routes import PREDICT
+from service.worker import ANSWER_SECONDS, Worker
 
 _PARENT_VARIABLE = "SERVICE_PARENT_PID"
 """Set by the parent for its workers: BentoML's do not notice when it is killed, and would serve on alone."""

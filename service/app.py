@@ -1,229 +1,20 @@
 """The routes of one worker, as a Starlette application that BentoML mounts at `/`."""
 
-import asyncio
-import contextlib
-import importlib.metadata
-import logging
-import platform
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
-from contracts.machine import cores
-from contracts.settings import Settings
 from service import telemetry
-from service.api_keys import ApiKeys, Needs
-from service.batching import Asker, Batcher
-from service.breaker import Breaker
-from service.deadlines import Deadline, Overdue
-from service.drain import Drain
-from service.errors import Expired, MethodNotAllowed, NotFound
-from service.exchange import TEXT, Endpoint, Exchange, Reply
-from service.fair_share import FairShare
-from service.feature_cache import FeatureCache
-from service.lateness import Question
-from service.live import Live
+from service.errors import MethodNotAllowed, NotFound
+from service.exchange import Endpoint, Exchange, Reply
 from service.openapi import openapi_document
-from service.pace import Pace
-from service.prediction import DEADLINE, Answer, PredictRequest, parse_deadline_ms, parse_predict
-from service.recommender import Recommendation, Recommender
-from service.redis_clients import AsyncClient
-from service.rollout import Rollout
-
-_USERS = "/users/{user_id}"
-ROUTES = {
-    "/": "GET",
-    "/predict": "POST",
-    "/events": "POST",
-    _USERS: "DELETE",
-    "/status": "GET",
-    "/metrics": "GET",
-    "/openapi.json": "GET",
-    "/livez": "GET",
-    "/readyz": "GET",
-    "/healthz": "GET",
-}
-"""Every path there is and its method; BentoML answers the last three."""
-
-NEEDS: dict[str, Needs] = {
-    "/predict": "api",
-    "/events": "admin",
-    _USERS: "admin",
-    "/status": "api",
-    "/metrics": "api",
-    "/openapi.json": "api",
-    "/": "api",
-}
-"""The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user."""
-
-ANSWER_SECONDS = 3
-"""How long an answer may take once its body has arrived."""
-
-PREDICT = "/predict"
-DEADLINE_HEADER = DEADLINE.lower().encode()
-OTHER = "other"
-"""What metrics call the route of all that asks for none of these."""
-
-_LOG = logging.getLogger(__name__)
-_ENCODER = msgspec.json.Encoder()
-
-_LIBRARIES = ("flyweight", "bentoml", "onnxruntime", "numpy", "msgspec", "redis", "starlette", "uvicorn")
-
-
-class Worker:
-    """What one process needs to answer: built once, started and stopped by the application's lifespan."""
-
-    def __init__(self, settings: Settings, features: FeatureCache, redis: AsyncClient) -> None:
-        self.settings = settings
-        self.features = features
-        self.rollout = Rollout(settings.paths, check_ms=settings.service.pointer_check_ms)
-        limits = settings.service
-        self.breaker = Breaker(features)
-        self.live = Live(settings, self.rollout, redis)
-        self.pace = Pace(limits.deadline_ms / 1000, largest_batch=limits.max_batch)
-        self._recommender = Recommender(self.rollout, self.breaker, pace=self.pace, trending=self.live.trending)
-        self.batcher: Batcher[Question, Recommendation] = Batcher(
-            self._recommender.recommend_in_time,
-            max_batch=limits.max_batch,
-            max_in_flight=limits.max_in_flight,
-            pace=self.pace,
-        )
-        self._deadline_seconds = limits.deadline_ms / 1000
-        self.fair_share = FairShare(settings.service.workers or cores(), self.batcher.is_busy)
-        self._body_deadline = Deadline(settings.service.body_timeout_ms / 1000)
-        self.answer_deadline = Deadline(ANSWER_SECONDS)
-        self.drain = Drain(settings.service.drain_seconds)
-        self.keys = ApiKeys(settings.service.api_keys, settings.service.admin_keys)
-        self.presence: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-        self._takes_shortcut = False
-
-    @property
-    def is_ready(self) -> bool:
-        return self.rollout.current is not None and not self.drain.is_on
-
-    @contextlib.asynccontextmanager
-    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        telemetry.forget_dead_workers()
-        self.rollout.boot()
-        self.batcher.start()
-        self.drain.take_over()
-        watching = (
-            self.rollout.follow(), self.breaker.watch(), self._body_deadline.watch(), self.answer_deadline.watch(),
-            *self.live.follow(),
-        )  # fmt: skip
-        watchers = [asyncio.create_task(each, name=each.__qualname__) for each in watching]
-        # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
-        logging.getLogger("uvicorn.access").propagate = False
-        try:
-            with self.presence:
-                yield
-        finally:
-            for watcher in watchers:
-                watcher.cancel()
-            await asyncio.wait(watchers)
-            await self.batcher.stop()
-            await self.live.close()
-            await self.breaker.close()
-
-    def note_shortcut(self) -> None:
-        """A connection was opened on which /predict is answered before BentoML sees the request."""
-        self._takes_shortcut = True
-
-    def variant(self) -> str:
-        serving = self.rollout.current
-        return serving.model.variant if serving else "none"
-
-    async def predict(self, exchange: Exchange) -> Reply:
-        self.batcher.enter()  # first: the bodies of a crowd would else fill the memory
-        try:
-            seconds = self.deadline_seconds(exchange.headers.get(DEADLINE_HEADER))
-            body = await exchange.read_json(
-                max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
-            )
-            request = parse_predict(body)
-            self.batcher.refuse_when_late()  # again: its body may have been long under way
-            asker = asyncio.get_running_loop().create_future()
-            self.ask(request, exchange.started, seconds, asker)
-            found = await self.answer_deadline.wait(asker)
-        except Overdue:
-            raise self.expired() from None
-        finally:
-            self.batcher.leave()
-        return self.reply(found, exchange.request_id)
-
-    def deadline_seconds(self, given: bytes | None) -> float:
-        """How long an answer may take, by the header that its request brings. Raises `InvalidRequest`."""
-        if given is None:
-            return self._deadline_seconds
-        return parse_deadline_ms(given, self.settings.service.deadline_ms) / 1000
-
-    def ask(self, request: PredictRequest, started: float, seconds: float, asker: Asker[Recommendation]) -> None:
-        """Have `asker` answered `seconds` after `started`. Who brings a shorter deadline than is usual, and could
-        not be answered by then for those ahead, gets the popular list at once."""
-        if seconds < self._deadline_seconds and self.batcher.seconds_ahead() > seconds:
-            asker.set_result(self._recommender.bridge(request))
-        else:
-            self.batcher.submit((request, started + seconds, asker), asker)
-
-    def reply(self, found: Recommendation, request_id: str) -> Reply:
-        serving, reason = found.serving, found.reason
-        self.live.notes.note(request_id, found)
-        answer = Answer(request_id, found.items, serving.model, found.source, reason, reason.degraded)
-        return Reply(_ENCODER.encode(answer), headers=serving.headers)
-
-    def expired(self) -> Expired:
-        return Expired(f"the answer took longer than {self.answer_deadline.seconds:g} s, the limit")
-
-    async def events(self, exchange: Exchange) -> Reply:
-        recorder = self.live.recorder
-        recorder.enter()
-        try:
-            body = await exchange.read_json(
-                max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
-            )
-            recorded = await recorder.record(body, exchange.request_id)
-        finally:
-            recorder.leave()
-        return Reply(_ENCODER.encode(recorded), status=202)
-
-    async def forget(self, exchange: Exchange) -> Reply:
-        user_id = exchange.scope["path_params"]["user_id"]
-        return Reply(_ENCODER.encode(await self.live.forget(user_id, exchange.request_id)), status=202)
-
-    async def status(self, exchange: Exchange) -> Reply:
-        artifact = self.rollout.current.artifact
-        fault = await self.breaker.fault()
-        manifest = artifact.manifest
-        status = {
-            "artifact": {
-                "name": manifest.rung,
-                "variant": manifest.variant,
-                "version": artifact.version,
-                "path": str(artifact.path),
-                "items": manifest.items,
-                "max_history": manifest.max_history,
-                "repeat_policy": manifest.repeat_policy,
-                "size_bytes": artifact.size_bytes,
-            },
-            "features": {
-                "state": fault.removeprefix("feature_cache_") if fault else "up",
-                "breaker": "open" if self.breaker.is_open else "closed",
-            },
-            "degraded": fault is not None,
-            "workers": self.settings.service.workers or cores(),
-            "shortcut": self._takes_shortcut,
-            "versions": _versions(),
-        }
-        return Reply(msgspec.json.encode(status))
-
-    async def index(self, exchange: Exchange) -> Reply:
-        model = self.rollout.current.model
-        lines = [f"Flyweight serves {model.name}:{model.variant} {model.version}.", ""]
-        lines += [f"{method:4} {path}" for path, method in ROUTES.items()]
-        return Reply("\n".join([*lines, ""]).encode(), TEXT)
+from service.pages import index, status
+from service.routes import NEEDS, OTHER, PREDICT, ROUTES, USERS
+from service.worker import Worker
 
 
 class _Any(StringConvertor):
@@ -240,11 +31,11 @@ def create_app(worker: Worker) -> Starlette:
     answers: dict[str, Callable[[Exchange], Awaitable[Reply]]] = {
         PREDICT: worker.predict,
         "/events": worker.events,
-        _USERS: worker.forget,
-        "/status": worker.status,
+        USERS: worker.forget,
+        "/status": partial(status, worker),
         "/metrics": _metrics,
         "/openapi.json": _openapi,
-        "/": worker.index,
+        "/": partial(index, worker),
     }
 
     def endpoint(path: str, answer: Callable[[Exchange], Awaitable[Reply]]) -> Endpoint:
@@ -272,7 +63,7 @@ def nowhere_endpoint(worker: Worker) -> Endpoint:
 
 async def _refuse(exchange: Exchange) -> Reply:
     path, method = exchange.scope["path"], exchange.scope["method"]
-    route = _USERS if path.startswith("/users/") else path
+    route = USERS if path.startswith("/users/") else path
     if route in ROUTES:
         raise MethodNotAllowed(f"{route} takes {ROUTES[route]}, not {method}", ROUTES[route])
     raise NotFound(f"there is nothing at this path; there is {', '.join(ROUTES)}")
@@ -284,11 +75,3 @@ async def _metrics(exchange: Exchange) -> Reply:
 
 async def _openapi(exchange: Exchange) -> Reply:
     return Reply(msgspec.json.encode(openapi_document()))
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for library in _LIBRARIES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[library] = importlib.metadata.version(library)
-    return found

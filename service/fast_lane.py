@@ -19,12 +19,13 @@ from typing import Any
 from uvicorn.config import HTTP_PROTOCOLS
 
 from service import telemetry
-from service.app import DEADLINE_HEADER, NEEDS, PREDICT, Worker
 from service.errors import HttpError, InternalError, Overloaded
 from service.exchange import JSON, Reply, error_reply, request_id_of
 from service.prediction import parse_predict
 from service.recommender import Recommendation
+from service.routes import NEEDS, PREDICT
 from service.strict_protocol import StrictProtocol, response_bytes
+from service.worker import DEADLINE_HEADER, Worker
 
 _LOG = logging.getLogger(__name__)
 _PATH = PREDICT.encode()

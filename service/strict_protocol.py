@@ -22,9 +22,10 @@ from httptools import (
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import telemetry
-from service.app import OTHER, Worker
 from service.errors import BodyTimeout, HeadTooLarge, HttpError, InternalError, InvalidRequest
 from service.exchange import Reply, error_reply, request_id_of
+from service.routes import OTHER
+from service.worker import Worker
 
 MAX_HEAD_BYTES = 32_768
 _LINGER_SECONDS = 1.0

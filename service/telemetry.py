@@ -100,7 +100,7 @@ _fallbacks_by_reason = {reason: _fallbacks.labels(reason.value) for reason in Re
 
 
 def count_request(route: str, variant: str, code: int, started: float) -> None:
-    """`route` comes from the closed list of `service.app`; `started` from `time.perf_counter`."""
+    """`route` comes from the closed list of `service.routes`; `started` from `time.perf_counter`."""
     _requests(route, variant, code).observe(perf_counter() - started)
 
 

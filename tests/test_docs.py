@@ -8,8 +8,8 @@ import pytest
 from contracts.reasons import Reason, Source
 from flyweight.cli import VERBS
 from service import telemetry
-from service.app import ROUTES
 from service.errors import ERRORS
+from service.routes import ROUTES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -13,11 +13,12 @@ import pytest
 import uvicorn
 
 from contracts.sections import Paths, Service, Settings
-from service.app import Worker, create_app
+from service.app import create_app
 from service.fast_lane import FastLane
 from service.feature_cache import FeatureCache, InMemoryFeatureCache
 from service.filling import History
 from service.redis_clients import connect_async
+from service.worker import Worker
 
 GOOD = b'{"user_id": "u1", "k": 3}'
 JSON = b"Content-Type: application/json"

@@ -18,11 +18,13 @@ from contracts.settings import read_settings
 from flyweight.asking import ask_all
 from service import api_keys
 from service.api_keys import ApiKeys, exposure, hash_of, new_key
-from service.app import NEEDS, ROUTES, Worker, create_app
+from service.app import create_app
 from service.doorway import HEALTH
 from service.errors import Forbidden, Unauthorized
 from service.exchange import Endpoint, Exchange, Reply
+from service.routes import NEEDS, ROUTES
 from service.serving import server_environment
+from service.worker import Worker
 from tests.service.in_process import GOOD, LAST, Cache, no_redis, post, served
 from tests.service.real_server import OURS, launch, stop
 

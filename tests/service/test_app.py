@@ -13,10 +13,12 @@ from starlette.testclient import TestClient
 
 from contracts.artifact import Artifact
 from contracts.sections import Paths, Service, Settings
-from service.app import ROUTES, Worker, create_app
+from service.app import create_app
 from service.batching import Batcher
 from service.errors import ERRORS
 from service.feature_cache import InMemoryFeatureCache
+from service.routes import ROUTES
+from service.worker import Worker
 from tests.service.in_process import no_redis
 
 JSON = {"content-type": "application/json"}
@@ -185,7 +187,7 @@ def test_answer_that_takes_too_long_is_a_504_in_our_shape(
     def never(self: Batcher, question: object, asker: object) -> None:
         pass
 
-    monkeypatch.setattr("service.app.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("service.worker.ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(Batcher, "submit", never)
     with TestClient(create_app(make_worker(tmp_path))) as client:
         response = client.post("/predict", json={"user_id": "u1"})
@@ -241,6 +243,6 @@ def test_bug_is_a_500_in_the_same_shape(
     def raise_error(body: bytes) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("service.app.parse_predict", raise_error)
+    monkeypatch.setattr("service.worker.parse_predict", raise_error)
     assert_error(client.post("/predict", json={"user_id": "u1"}), 500)
     assert "a bug" in caplog.text

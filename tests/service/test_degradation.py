@@ -18,11 +18,12 @@ from starlette.testclient import TestClient
 
 from contracts.artifact import Artifact
 from contracts.sections import Paths, Settings
-from service.app import Worker, create_app
+from service.app import create_app
 from service.embedded_redis import embedded_redis
 from service.feature_cache import MARKER_KEY, RedisFeatureCache, key_of
 from service.filling import write_histories
 from service.redis_clients import connect
+from service.worker import Worker
 from tests.service.in_process import LAST, Open, as_histories, no_redis, post, served
 from tests.service.proxy import Proxy, proxy_of
 

@@ -13,8 +13,9 @@ from uvicorn.config import HTTP_PROTOCOLS
 
 from contracts.artifact import Artifact
 from contracts.sections import Settings
-from service.app import Worker, create_app
+from service.app import create_app
 from service.fast_lane import FastLane, open_fast_lane
+from service.worker import Worker
 from tests.service.in_process import GOOD, JSON, LAST, Cache, Open, no_redis, post, served
 
 CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD)

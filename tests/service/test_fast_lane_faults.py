@@ -8,8 +8,8 @@ from pathlib import Path
 
 from contracts.artifact import Artifact
 from service import telemetry
-from service.app import Worker
 from service.fast_lane import FastLane
+from service.worker import Worker
 from tests.service.in_process import GOOD, LAST, Open, post, served
 
 
@@ -105,7 +105,7 @@ def test_one_too_many_is_told_so(tmp_path: Path, promoted: Artifact) -> None:
 
 
 def test_an_answer_that_takes_too_long_is_a_504(tmp_path: Path, promoted: Artifact, monkeypatch) -> None:
-    monkeypatch.setattr("service.app.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("service.worker.ANSWER_SECONDS", 0.1)
 
     async def scenario() -> bytes:
         async with served(tmp_path) as opened:

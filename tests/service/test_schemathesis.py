@@ -10,8 +10,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from contracts.pointer import move_pointer
-from service.app import PREDICT
 from service.openapi import openapi_document
+from service.routes import PREDICT
 from tests.service.test_server import OURS, Server, launch, stop
 
 EXAMPLES = 200

@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from contracts.pointer import move_pointer
-from service.app import ROUTES
 from service.embedded_redis import running
 from service.filling import History, write_histories
 from service.redis_clients import connect
+from service.routes import ROUTES
 from tests.service.real_server import OURS, PLAIN, ROOT, Server, await_that, environment, free_port, launch, stop
 
 

@@ -1,0 +1,33 @@
+"""What can be asked for: every path, its method, and the kind of key that it takes."""
+
+from service.api_keys import Needs
+
+PREDICT = "/predict"
+USERS = "/users/{user_id}"
+ROUTES = {
+    "/": "GET",
+    PREDICT: "POST",
+    "/events": "POST",
+    USERS: "DELETE",
+    "/status": "GET",
+    "/metrics": "GET",
+    "/openapi.json": "GET",
+    "/livez": "GET",
+    "/readyz": "GET",
+    "/healthz": "GET",
+}
+"""Every path there is and its method; BentoML answers the last three."""
+
+NEEDS: dict[str, Needs] = {
+    PREDICT: "api",
+    "/events": "admin",
+    USERS: "admin",
+    "/status": "api",
+    "/metrics": "api",
+    "/openapi.json": "api",
+    "/": "api",
+}
+"""The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user."""
+
+OTHER = "other"
+"""What metrics call the route of all that asks for none of these."""
