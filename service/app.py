@@ -11,7 +11,10 @@ from starlette.routing import Route
 from service import telemetry
 from service.errors import MethodNotAllowed, NotFound
 from service.exchange import Endpoint, Exchange, Reply
-from service.openapi import openapi_document
+from service.inference_protocol import paths
+from service.inference_protocol.answering import protocol_answers
+from service.inference_protocol.answers import error_in_protocol
+from service.openapi import API_VERSION, openapi_document
 from service.pages import index, status
 from service.routes import NEEDS, OTHER, PREDICT, ROUTES, USERS
 from service.worker import Worker
@@ -45,10 +48,22 @@ def create_app(worker: Worker) -> Starlette:
         Route(path.replace("}", ":any}"), endpoint(path, answer), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
+    routes += _protocol_routes(worker)
     routes.append(Route("/{path:path}", nowhere_endpoint(worker)))
     app = Starlette(routes=routes, lifespan=worker.lifespan)
     app.router.default = nowhere_endpoint(worker)  # to routing, a path begins with a slash and holds no line feed
     return app
+
+
+def _protocol_routes(worker: Worker) -> list[Route]:
+    """The Open Inference Protocol; also where it has nothing, errors have its shape."""
+    routes = []
+    for path, answer in protocol_answers(worker, API_VERSION).items():
+        gate = worker.keys.gate(NEEDS[path])
+        endpoint = Endpoint(path, answer, worker.variant, gate, as_reply=error_in_protocol)
+        routes.append(Route(path, endpoint, methods=[ROUTES[path]]))
+    nowhere = Endpoint(OTHER, _refuse, worker.variant, as_reply=error_in_protocol)
+    return [*routes, Route(paths.SERVER, nowhere), Route(paths.SERVER + "/{rest:any}", nowhere)]
 
 
 def predict_endpoint(worker: Worker) -> Endpoint:
@@ -63,10 +78,12 @@ def nowhere_endpoint(worker: Worker) -> Endpoint:
 
 async def _refuse(exchange: Exchange) -> Reply:
     path, method = exchange.scope["path"], exchange.scope["method"]
-    route = USERS if path.startswith("/users/") else path
+    route = USERS if path.startswith("/users/") else paths.template_of(path) or path
     if route in ROUTES:
         raise MethodNotAllowed(f"{route} takes {ROUTES[route]}, not {method}", ROUTES[route])
-    raise NotFound(f"there is nothing at this path; there is {', '.join(ROUTES)}")
+    in_protocol = paths.is_of_protocol(path)
+    known = [each for each in ROUTES if each == paths.SERVER or paths.is_of_protocol(each) == in_protocol]
+    raise NotFound(f"there is nothing at this path; there is {', '.join(known)}")
 
 
 async def _metrics(exchange: Exchange) -> Reply:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Generic, Protocol, TypeVar
 
+from service.between import Between, Work
 from service.errors import InternalError, Overloaded, Stopping
 from service.pace import Pace
 
@@ -50,8 +51,10 @@ class Batcher(Generic[Question, Reply]):
         max_batch: int,
         max_in_flight: int,
         pace: Pace | None = None,
+        between: Between | None = None,
     ) -> None:
         self._pace = pace or Pace()
+        self._between = between or Between()
         self._answer_batch = answer_batch
         self._max_batch = max_batch
         self._max_in_flight = max_in_flight
@@ -72,6 +75,7 @@ class Batcher(Generic[Question, Reply]):
             await asyncio.wait([task])
         while self._waiting:
             _fail(self._waiting.popleft()[1], Stopping("the service is stopping; ask again in a moment"))
+        self._between.fail(Stopping("the service is stopping; ask again in a moment"))
 
     def enter(self) -> None:
         """Count one who is about to ask, until it leaves. Raises `Overloaded` when too many are in already."""
@@ -86,7 +90,7 @@ class Batcher(Generic[Question, Reply]):
 
     def refuse_when_late(self) -> None:
         """Raise `Overloaded` when those who asked already take so long that one more would be late."""
-        asked = len(self._waiting) + self._under_way
+        asked = self._asked()
         if asked >= self._pace.max_asked:
             raise Overloaded(
                 f"{asked} requests wait in this worker, and one more could not be answered in time; "
@@ -95,7 +99,14 @@ class Batcher(Generic[Question, Reply]):
 
     def seconds_ahead(self) -> float:
         """How long those who asked already take, and one more."""
-        return self._pace.work_seconds(len(self._waiting) + self._under_way + 1)
+        return self._pace.work_seconds(self._asked() + 1)
+
+    def _asked(self) -> int:
+        """Those who asked, and what is done between their batches: as much again and a slice, at most."""
+        asked = len(self._waiting) + self._under_way
+        if rows := self._between.rows:
+            asked += min(rows, asked + self._pace.max_batch)
+        return asked
 
     def leave(self) -> None:
         self._in_flight -= 1
@@ -115,6 +126,19 @@ class Batcher(Generic[Question, Reply]):
         self._waiting.append((question, asker))
         self._arrived.set()
 
+    async def run_between(self, work: Work, rows: int) -> list:
+        """What `work` makes of each slice of so many rows, in order, done between batches; see `service.between`.
+
+        Raises `Overloaded` when as much as one deadline allows is ahead, what `work` raises, or `Stopping`.
+        """
+        self._refuse_when_stopped()
+        ahead = self._between.rows + len(self._waiting) + self._under_way
+        if ahead >= self._pace.max_asked:
+            raise Overloaded(f"{ahead} rows and requests wait in this worker already; ask again in a second")
+        reply = self._between.add(work, rows)
+        self._arrived.set()
+        return await reply
+
     def _refuse_when_stopped(self) -> None:
         if self._task is None:
             raise Stopping("the service is stopping; ask again in a moment")
@@ -122,10 +146,13 @@ class Batcher(Generic[Question, Reply]):
     async def _work(self) -> None:
         while True:
             await self._arrived.wait()
+            if self._between.rows:
+                self._between.do_slice(min(self._max_batch, self._pace.max_batch))
+                await let_others_run()
             started = perf_counter()
             size = min(len(self._waiting), self._max_batch, self._pace.max_batch)
             batch = [self._waiting.popleft() for _ in range(size)]
-            if not self._waiting:
+            if not (self._waiting or self._between.rows):
                 self._arrived.clear()
             batch = [(question, asker) for question, asker in batch if not asker.done()]
             if batch:

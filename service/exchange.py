@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -56,7 +56,11 @@ class Exchange:
     async def read_json(self, *, max_bytes: int, deadline: Deadline) -> bytes:
         """The whole body, not parsed. Raises 408, 413 or 415."""
         if (announced_type := self.headers.get(b"content-type")) != JSON:
-            _check_media_type(announced_type or b"")
+            check_media_type(announced_type or b"", (JSON,))
+        return await self.read_body(max_bytes=max_bytes, deadline=deadline)
+
+    async def read_body(self, *, max_bytes: int, deadline: Deadline) -> bytes:
+        """The same, whatever it is announced as."""
         announced = self.headers.get(b"content-length", b"")
         if announced.isdigit() and (len(announced) > _MAX_LENGTH_DIGITS or int(announced) > max_bytes):
             raise _too_large(max_bytes)
@@ -87,13 +91,15 @@ class Endpoint:
         answer: Callable[[Exchange], Awaitable[Reply]],
         variant: Callable[[], str],
         gate: Gate | None = None,
+        as_reply: Callable[[HttpError, str], Reply] | None = None,
     ) -> None:
         """`route` and `variant()` are labels of metrics, so they come from closed lists. `gate` stands before
-        `answer`, which reads the body."""
+        `answer`, which reads the body. `as_reply`: how errors are said, where that is not our one shape."""
         self._route = route
         self._answer = answer
         self._variant = variant
         self._gate = gate
+        self._as_reply = as_reply or error_reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive)
@@ -105,10 +111,10 @@ class Endpoint:
         except ClientGone:
             return
         except HttpError as error:
-            status, reply = error.status, error_reply(error, exchange.request_id)
+            status, reply = error.status, self._as_reply(error, exchange.request_id)
         except Exception:
             _LOG.exception("request %s to %s failed", exchange.request_id, self._route)
-            status, reply = InternalError.status, error_reply(InternalError(), exchange.request_id)
+            status, reply = InternalError.status, self._as_reply(InternalError(), exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
         telemetry.count_request(self._route, self._variant(), status, exchange.started)
 
@@ -133,11 +139,13 @@ def request_id_of(given: bytes | None) -> str:
     return given.decode() if given and _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
 
 
-def _check_media_type(announced: bytes) -> None:
+def check_media_type(announced: bytes, allowed: Sequence[bytes]) -> None:
+    """Raises `UnsupportedMediaType`; parameters such as a charset are passed over."""
     media_type = announced.partition(b";")[0].strip().lower()
-    if media_type != JSON:
+    if media_type not in allowed:
         found = media_type[:_LONGEST_TYPE].decode("latin-1") or "none"
-        raise UnsupportedMediaType(f"Content-Type is {found}; expected application/json")
+        expected = " or ".join(each.decode() for each in allowed if each)
+        raise UnsupportedMediaType(f"Content-Type is {found}; expected {expected}")
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:

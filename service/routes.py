@@ -1,6 +1,7 @@
 """What can be asked for: every path, its method, and the kind of key that it takes."""
 
 from service.api_keys import Needs
+from service.inference_protocol.paths import PATH_NEEDS, PATHS
 
 PREDICT = "/predict"
 USERS = "/users/{user_id}"
@@ -15,8 +16,9 @@ ROUTES = {
     "/livez": "GET",
     "/readyz": "GET",
     "/healthz": "GET",
+    **PATHS,
 }
-"""Every path there is and its method; BentoML answers the last three."""
+"""Every path there is and its method; BentoML answers /livez, /readyz and /healthz."""
 
 NEEDS: dict[str, Needs] = {
     PREDICT: "api",
@@ -26,6 +28,7 @@ NEEDS: dict[str, Needs] = {
     "/metrics": "api",
     "/openapi.json": "api",
     "/": "api",
+    **PATH_NEEDS,
 }
 """The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user."""
 

@@ -13,6 +13,7 @@ from contracts.settings import Settings
 from service import telemetry
 from service.api_keys import ApiKeys
 from service.batching import Asker, Batcher
+from service.between import Between
 from service.breaker import Breaker
 from service.deadlines import Deadline, Overdue
 from service.drain import Drain
@@ -53,6 +54,7 @@ class Worker:
             max_batch=limits.max_batch,
             max_in_flight=limits.max_in_flight,
             pace=self.pace,
+            between=Between(Pace(limits.deadline_ms / 1000, largest_batch=limits.max_batch)),
         )
         self._deadline_seconds = limits.deadline_ms / 1000
         self.fair_share = FairShare(settings.service.workers or cores(), self.batcher.is_busy)
@@ -116,6 +118,12 @@ class Worker:
         finally:
             self.batcher.leave()
         return self.reply(found, exchange.request_id)
+
+    async def read_body(self, exchange: Exchange) -> bytes:
+        """A body that need not be JSON, within the limits of all."""
+        return await exchange.read_body(
+            max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
+        )
 
     def deadline_seconds(self, given: bytes | None) -> float:
         """How long an answer may take, by the header that its request brings. Raises `InvalidRequest`."""
