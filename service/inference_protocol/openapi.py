@@ -189,12 +189,13 @@ def _request_schema() -> dict:
     input_tensor = _closed(
         {"name": {"enum": [HISTORY, EXCLUDED, K]}, "shape": shape, "datatype": {"enum": ["INT32", "INT64"]}},
         parameters=_closed({}, binary_data_size=size),
-        data=data,
+        data={"anyOf": [data, {"type": "null"}]},
     )
     output = _closed({"name": {"enum": list(OUTPUTS)}}, parameters=_closed({}, binary_data={"type": "boolean"}))
     return _closed(
         {"inputs": {"type": "array", "items": input_tensor, "maxItems": MAX_TENSORS}},
         id=text,
+        model_name=text | {"description": "As in the path."},
         parameters=_closed({}, binary_data_output={"type": "boolean"}),
         outputs={"type": "array", "items": output, "maxItems": MAX_TENSORS},
     )

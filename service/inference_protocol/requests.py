@@ -60,6 +60,11 @@ class InputTensor(_Strict):
     data: msgspec.Raw | UnsetType = UNSET
 
     @property
+    def has_data(self) -> bool:
+        """KServe's client sends null for raw numbers of which there are none."""
+        return self.data is not UNSET and bytes(self.data) != b"null"
+
+    @property
     def size_behind(self) -> int | UnsetType:
         """Bytes of it behind the JSON."""
         return UNSET if self.parameters is UNSET else self.parameters.binary_data_size
@@ -75,6 +80,7 @@ class InferRequest(_Strict):
 
     inputs: Annotated[list[InputTensor], Meta(max_length=MAX_TENSORS)]
     id: Text | UnsetType = UNSET
+    model_name: Text | UnsetType = UNSET
     parameters: RequestParameters | UnsetType = UNSET
     outputs: Annotated[list[RequestedOutput], Meta(max_length=MAX_TENSORS)] | UnsetType = UNSET
 
@@ -105,6 +111,8 @@ def parse_infer(body: bytes, json_bytes: bytes | None, form: Form) -> Inference:
     """
     end = json_end = len(body) if json_bytes is None else _json_end(json_bytes, len(body))
     request = _decode(body[:end])
+    if request.model_name not in (UNSET, form.model_name):
+        raise InvalidRequest(f"model_name is {request.model_name!r}; the path says {form.model_name}")
     inputs: dict[str, np.ndarray] = {}
     for number, tensor in enumerate(request.inputs):
         place = f"inputs[{number}]"
@@ -171,7 +179,7 @@ def _explain(problem: str) -> InvalidRequest:
 
 def _read_json(tensor: InputTensor, expected: Tensor, place: str) -> np.ndarray:
     """Numbers in one list, row by row, or in a list of rows."""
-    if tensor.data is UNSET:
+    if not tensor.has_data:
         raise InvalidRequest(f"input {tensor.name}: there is no data; expected it, or parameters.binary_data_size")
     try:
         numbers = _NUMBERS.decode(tensor.data)
@@ -207,7 +215,7 @@ def _forms(numbers: list, widths: set[int]) -> str:
 
 def _read_raw(tensor: InputTensor, expected: Tensor, raw: bytes) -> np.ndarray:
     size, dtype = tensor.size_behind, type_of(expected)
-    if tensor.data is not UNSET:
+    if tensor.has_data:
         raise InvalidRequest(f"input {tensor.name}: there are data and binary_data_size; expected one of them")
     if size != (needed := math.prod(tensor.shape) * dtype.itemsize):
         raise InvalidRequest(

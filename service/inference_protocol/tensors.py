@@ -36,6 +36,7 @@ def type_of(tensor: Tensor) -> np.dtype:
 class Form:
     """What one artifact takes, and how much of it at once."""
 
+    model_name: str
     max_history: int
     items: int
     max_batch: int
@@ -43,7 +44,7 @@ class Form:
     @classmethod
     def of(cls, serving: Serving, max_batch: int) -> "Form":
         manifest = serving.artifact.manifest
-        return cls(manifest.max_history, manifest.items, max_batch)
+        return cls(serving.model.name, manifest.max_history, manifest.items, max_batch)
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
@@ -108,7 +109,7 @@ def check_padding(history: np.ndarray) -> None:
 def check_together(arrays: dict[str, np.ndarray], form: Form) -> None:
     """Raises `InvalidRequest` where one is missing, or one has other rows than another."""
     if missing := [name for name in form.inputs if name not in arrays]:
-        raise InvalidRequest(f"inputs: {', '.join(missing)} is missing; expected {', '.join(form.inputs)}")
+        raise InvalidRequest(f"inputs: without {', '.join(missing)}; expected {', '.join(form.inputs)}")
     rows, others = len(arrays[HISTORY]), len(arrays[EXCLUDED])
     if rows != others:
         raise InvalidRequest(f"inputs: {HISTORY} has {rows} rows and {EXCLUDED} {others}; expected as many")

@@ -62,6 +62,18 @@ def test_raw_numbers_are_read_like_those_in_json(client: TestClient) -> None:
     assert response.json()["id"] == "mine"
 
 
+def test_nothing_to_exclude_is_said_in_the_way_of_each_client(client: TestClient) -> None:
+    request = copy.deepcopy(GOOD)
+    request["inputs"][EXCLUDED] |= {"shape": [2, 0], "data": []}
+    found = client.post(INFER, json=request)
+    assert found.json()["outputs"][0]["shape"] == [2, 2]
+    head, behind = raw(request)
+    assert post_raw(client, head, b"".join(behind)).json() == found.json()
+    of_kserve = head.replace(b'{"binary_data_size": 0}', b'{"binary_data_size": 0}, "data": null')
+    assert of_kserve != head
+    assert post_raw(client, of_kserve, b"".join(behind)).json() == found.json()
+
+
 @pytest.mark.parametrize(
     ("sizes", "cut", "more", "said"),
     [
@@ -139,10 +151,11 @@ def test_broken_bytes_are_never_a_fault_of_the_service(client: TestClient, seed:
         {"inputs": GOOD["inputs"][::-1]},
         {"outputs": []},
         {"parameters": {}},
+        {"model_name": "item-to-item"},
         {"outputs": [{"name": "items"}, {"name": "scores", "parameters": {"binary_data": False}}]},
         {"parameters": {"binary_data_output": False}},
     ],
-    ids=["another order", "no outputs named", "no parameters", "outputs named", "not raw"],
+    ids=["another order", "no outputs named", "no parameters", "the name", "outputs named", "not raw"],
 )
 def test_right_request_is_answered_alike_however_it_is_written(client: TestClient, change: dict) -> None:
     assert client.post(INFER, json=GOOD | change).json() == client.post(INFER, json=GOOD).json()

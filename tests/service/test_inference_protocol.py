@@ -133,7 +133,7 @@ def test_what_is_wrong_reaches_the_client_in_our_words(client: triton.InferenceS
     ):
         client.get_model_metadata(MODEL, "7")
     with pytest.raises(
-        InferenceServerException, match="excluded, k is missing; expected history, excluded, k"
+        InferenceServerException, match="inputs: without excluded, k; expected history, excluded, k"
     ) as error:
         client.infer(MODEL, good[:1])
     assert error.value.status() == "400"
