@@ -93,7 +93,7 @@ class Batcher(Generic[Question, Reply]):
         asked = self._asked()
         if asked >= self._pace.max_asked:
             raise Overloaded(
-                f"{asked} requests wait in this worker, and one more could not be answered in time; "
+                f"{asked:.0f} requests wait in this worker, and one more could not be answered in time; "
                 "ask again in a second"
             )
 
@@ -101,11 +101,11 @@ class Batcher(Generic[Question, Reply]):
         """How long those who asked already take, and one more."""
         return self._pace.work_seconds(self._asked() + 1)
 
-    def _asked(self) -> int:
-        """Those who asked, and what is done between their batches: as much again and a slice, at most."""
+    def _asked(self) -> float:
+        """Those who asked, and in the same measure what is done between their batches: one slice for each."""
         asked = len(self._waiting) + self._under_way
         if rows := self._between.rows:
-            asked += min(rows, asked + self._pace.max_batch)
+            asked += min(rows, asked + self._pace.max_batch) * self._between.weight(self._pace)
         return asked
 
     def leave(self) -> None:
@@ -129,12 +129,10 @@ class Batcher(Generic[Question, Reply]):
     async def run_between(self, work: Work, rows: int) -> list:
         """What `work` makes of each slice of so many rows, in order, done between batches; see `service.between`.
 
-        Raises `Overloaded` when as much as one deadline allows is ahead, what `work` raises, or `Stopping`.
+        Raises `Overloaded` when too much is ahead, what `work` raises, or `Stopping`.
         """
         self._refuse_when_stopped()
-        ahead = self._between.rows + len(self._waiting) + self._under_way
-        if ahead >= self._pace.max_asked:
-            raise Overloaded(f"{ahead} rows and requests wait in this worker already; ask again in a second")
+        self._between.refuse_when_late()
         reply = self._between.add(work, rows)
         self._arrived.set()
         return await reply

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+from service.errors import Overloaded
 from service.pace import Pace
 
 Work = Callable[[int, int], Any]
@@ -36,6 +37,17 @@ class Between:
         self.rows = 0
         self._pace = pace or Pace()
         self._jobs: deque[_Job] = deque()
+
+    def refuse_when_late(self) -> None:
+        """Raise `Overloaded` when what is still to do takes so long that more should come later."""
+        if self.rows >= self._pace.max_asked:
+            raise Overloaded(f"{self.rows} rows wait in this worker already; ask again in a second")
+
+    def weight(self, pace: Pace) -> float:
+        """How many requests of that pace take as long as a row; 1 where that is not known yet."""
+        if self._pace.seconds_per_request and pace.seconds_per_request:
+            return self._pace.seconds_per_request / pace.seconds_per_request
+        return 1.0
 
     def add(self, work: Work, rows: int) -> asyncio.Future:
         """The future gets what `work` makes of each slice, in order, or the first error."""

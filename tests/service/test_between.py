@@ -1,6 +1,7 @@
 """Work that is done between two batches, slice by slice."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
@@ -31,10 +32,14 @@ class Journal:
         return slice_of
 
 
-def run(journal: Journal, scenario: Callable[[Batcher], Awaitable], *, max_batch: int = 4, **pace: float):
+def run(journal: Journal, scenario: Callable[[Batcher], Awaitable], *, most_rows: float = math.inf):
+    """With batches and slices of 4 at most. `most_rows` may wait, of requests 16, until the pace is known."""
+
     async def started():
-        between = Between(Pace(largest_batch=max_batch))
-        batcher = Batcher(journal.answer_batch, max_batch=max_batch, max_in_flight=100, between=between, **pace)
+        rows, requests = Pace(largest_batch=4), Pace(largest_batch=4)
+        rows.max_asked = most_rows
+        between = Between(rows)
+        batcher = Batcher(journal.answer_batch, max_batch=4, max_in_flight=100, pace=requests, between=between)
         batcher.start()
         try:
             return await scenario(batcher)
@@ -108,6 +113,18 @@ def test_nothing_more_is_done_for_who_is_gone() -> None:
     assert len(journal.lines) < 10
 
 
+def test_who_would_have_to_wait_for_too_many_rows_is_refused() -> None:
+    journal = Journal()
+
+    async def scenario(batcher: Batcher) -> list:
+        jobs = [asyncio.create_task(batcher.run_between(journal.work(name), 10)) for name in "abc"]
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    *done, refused = run(journal, scenario, most_rows=16)
+    assert done == [[(0, 4), (4, 8), (8, 10)]] * 2
+    assert isinstance(refused, Overloaded)
+
+
 def test_rows_count_when_others_are_admitted_and_no_more_than_they_delay_them() -> None:
     journal = Journal()
 
@@ -116,16 +133,23 @@ def test_rows_count_when_others_are_admitted_and_no_more_than_they_delay_them() 
         while not journal.lines:
             await asyncio.sleep(0)
         batcher.refuse_when_late()  # one slice of 4 is ahead, and 16 may be
-        with pytest.raises(Overloaded, match="rows and requests wait"):
-            await batcher.run_between(journal.work("b"), 1)
         waiting = [asyncio.create_task(batcher.ask(str(number))) for number in range(8)]
         await asyncio.sleep(0)
-        with pytest.raises(Overloaded):
+        with pytest.raises(Overloaded, match="20 requests wait"):  # these 8, 8 rows before their batches, and 4
             batcher.refuse_when_late()
         await asyncio.gather(job, *waiting)
         batcher.refuse_when_late()
 
-    run(journal, scenario, pace=Pace(largest_batch=4))
+    run(journal, scenario)
+
+
+@pytest.mark.parametrize(("row_seconds", "request_seconds", "weight"), [(0.1, 0.4, 0.25), (0.1, 0.0, 1.0)])
+def test_row_counts_as_much_as_it_takes(row_seconds: float, request_seconds: float, weight: float) -> None:
+    rows, requests = Pace(), Pace()
+    for pace, seconds in ((rows, row_seconds), (requests, request_seconds)):
+        if seconds:
+            pace.note_batch(10, 10 * seconds)
+    assert Between(rows).weight(requests) == pytest.approx(weight)
 
 
 def test_whoever_waits_when_it_stops_is_told() -> None:
@@ -139,7 +163,7 @@ def test_whoever_waits_when_it_stops_is_told() -> None:
         jobs.append(asyncio.create_task(batcher.run_between(journal.work("c"), 1)))
         return await asyncio.gather(*jobs, return_exceptions=True)
 
-    assert [type(found) for found in run(journal, scenario, max_batch=4)] == [Stopping] * 3
+    assert [type(found) for found in run(journal, scenario)] == [Stopping] * 3
 
 
 def test_slow_rows_make_small_slices() -> None:
