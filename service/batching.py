@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Generic, Protocol, TypeVar
 
 from service.between import Between, Work
+from service.deadlines import end_tasks
 from service.errors import InternalError, Overloaded, Stopping
 from service.pace import Pace
 
@@ -71,8 +72,7 @@ class Batcher(Generic[Question, Reply]):
         """Stop working; whoever still waits is told so."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await end_tasks([task])
         while self._waiting:
             _fail(self._waiting.popleft()[1], Stopping("the service is stopping; ask again in a moment"))
         self._between.fail(Stopping("the service is stopping; ask again in a moment"))

@@ -15,7 +15,7 @@ from service.api_keys import ApiKeys
 from service.batching import Asker, Batcher
 from service.between import Between
 from service.breaker import Breaker
-from service.deadlines import Deadline, Overdue
+from service.deadlines import Deadline, Overdue, end_tasks
 from service.drain import Drain
 from service.errors import Expired
 from service.exchange import Exchange, Reply
@@ -86,9 +86,7 @@ class Worker:
             with self.presence:
                 yield
         finally:
-            for watcher in watchers:
-                watcher.cancel()
-            await asyncio.wait(watchers)
+            await end_tasks(watchers)
             await self.batcher.stop()
             await self.live.close()
             await self.breaker.close()
