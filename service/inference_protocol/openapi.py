@@ -19,8 +19,9 @@ from service.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from service.inference_protocol.bodies import MAX_DIMENSIONS, MAX_TENSORS
 from service.inference_protocol.paths import CATALOG, INDEX, LIVE, MODEL, MODELS, PATHS, READY, SERVER, VERSION
-from service.inference_protocol.requests import HEADER_LENGTH, MAX_DIMENSIONS, MAX_TENSORS, OUTPUTS
+from service.inference_protocol.requests import HEADER_LENGTH, OUTPUTS
 from service.inference_protocol.tensors import DATATYPES
 
 _INFER_EXAMPLE = {

@@ -17,78 +17,16 @@ from contracts.artifact import Tensor
 from contracts.graph import ITEMS, SCORES
 from contracts.interaction import MAX_ID_LENGTH
 from service.errors import InvalidRequest
+from service.inference_protocol.bodies import InferRequest, InputTensor, decode_request, has_duplicate_keys
 from service.inference_protocol.tensors import DATATYPES, Form, check_together, type_of
-from service.prediction import explain, has_other_keys
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 OUTPUTS = (ITEMS, SCORES)
-MAX_DIMENSIONS = 8
-MAX_TENSORS = 16
 
-Text = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
-Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 _MAX_DIGITS = 15
-_UNKNOWN = re.compile(
-    r"Object contains unknown field `(?P<name>.*?)`(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL
-)
 _DATA_PLACE = re.compile(r"^(?P<problem>.*) - at `\$(?P<place>[^`]*)`$", re.DOTALL)
-
-
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    pass
-
-
-class RequestParameters(_Strict):
-    binary_data_output: bool | UnsetType = UNSET
-
-
-class InputParameters(_Strict):
-    binary_data_size: Count | UnsetType = UNSET
-
-
-class OutputParameters(_Strict):
-    binary_data: bool | UnsetType = UNSET
-
-
-class InputTensor(_Strict):
-    name: Text
-    shape: Annotated[list[Count], Meta(max_length=MAX_DIMENSIONS)]
-    datatype: Text
-    parameters: InputParameters | UnsetType = UNSET
-    data: msgspec.Raw | UnsetType = UNSET
-
-    @property
-    def has_data(self) -> bool:
-        """KServe's client sends null for raw numbers of which there are none."""
-        return self.data is not UNSET and bytes(self.data) != b"null"
-
-    @property
-    def size_behind(self) -> int | UnsetType:
-        """Bytes of it behind the JSON."""
-        return UNSET if self.parameters is UNSET else self.parameters.binary_data_size
-
-
-class RequestedOutput(_Strict):
-    name: Text
-    parameters: OutputParameters | UnsetType = UNSET
-
-
-class InferRequest(_Strict):
-    """The JSON of POST .../infer."""
-
-    inputs: Annotated[list[InputTensor], Meta(max_length=MAX_TENSORS)]
-    id: Text | UnsetType = UNSET
-    model_name: Text | UnsetType = UNSET
-    parameters: RequestParameters | UnsetType = UNSET
-    outputs: Annotated[list[RequestedOutput], Meta(max_length=MAX_TENSORS)] | UnsetType = UNSET
-
-
-_STRUCTS = {
-    "": InferRequest, "parameters": RequestParameters, "inputs": InputTensor, "inputs.parameters": InputParameters,
-    "outputs": RequestedOutput, "outputs.parameters": OutputParameters,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +38,6 @@ class Inference:
     outputs: dict[str, bool]
 
 
-_DECODER = msgspec.json.Decoder(InferRequest)
 _NUMBERS = msgspec.json.Decoder(list[Number | list[Number]])
 
 
@@ -110,7 +47,7 @@ def parse_infer(body: bytes, json_bytes: bytes | None, form: Form) -> Inference:
     Raises `InvalidRequest`, which says what was found and what is allowed.
     """
     end = json_end = len(body) if json_bytes is None else _json_end(json_bytes, len(body))
-    request = _decode(body[:end])
+    request = decode_request(body[:end])
     if request.model_name not in (UNSET, form.model_name):
         raise InvalidRequest(f"model_name is {request.model_name!r}; the path says {form.model_name}")
     inputs: dict[str, np.ndarray] = {}
@@ -134,7 +71,7 @@ def parse_infer(body: bytes, json_bytes: bytes | None, form: Form) -> Inference:
         inputs[tensor.name] = array.astype(type_of(expected), copy=False)
     if end != len(body):
         raise InvalidRequest(f"behind the tensors are {len(body) - end} more bytes; expected none")
-    if has_other_keys(body[:json_end], _count_keys(request)):  # now that data are known to be numbers
+    if has_duplicate_keys(body[:json_end], request):
         raise InvalidRequest("a key stands twice in the body; expected each key once")
     check_together(inputs, form)
     return Inference(request.id, inputs, _outputs(request))
@@ -145,36 +82,6 @@ def _json_end(given: bytes, length: int) -> int:
         found = given[:MAX_ID_LENGTH].decode("latin-1")
         raise InvalidRequest(f"{HEADER_LENGTH} is {found!r}; expected bytes of the body, which has {length}")
     return int(given)
-
-
-def _decode(json: bytes) -> InferRequest:
-    try:
-        request = _DECODER.decode(json)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
-    except UnicodeDecodeError:
-        raise InvalidRequest("the body is not valid UTF-8; expected JSON in UTF-8") from None
-    except msgspec.DecodeError as error:
-        found = "is empty" if not json else f"is not valid JSON: {error}"
-        raise InvalidRequest(f'the body {found}; expected an object such as {{"inputs": []}}') from None
-    return request
-
-
-def _count_keys(found: msgspec.Struct) -> int:
-    values = [getattr(found, name) for name in found.__struct_fields__]
-    nested = [inner for value in values for inner in (value if isinstance(value, list) else [value])]
-    below = sum(_count_keys(inner) for inner in nested if isinstance(inner, msgspec.Struct))
-    return below + sum(value is not UNSET for value in values)
-
-
-def _explain(problem: str) -> InvalidRequest:
-    if unknown := _UNKNOWN.fullmatch(problem):
-        place = unknown["place"] or ""
-        known = _STRUCTS[re.sub(r"\[\d+\]", "", place)].__struct_fields__
-        where = f"{place}: " if place else ""
-        name = unknown["name"][:MAX_ID_LENGTH]
-        return InvalidRequest(f"{where}unknown field {name!r}; expected some of {', '.join(known)}")
-    return explain(problem, InferRequest)
 
 
 def _read_json(tensor: InputTensor, expected: Tensor, place: str) -> np.ndarray:
