@@ -93,6 +93,7 @@ def openapi_document() -> dict:
 def _predict() -> dict:
     return {
         "operationId": "predict",
+        "tags": ["recommendations"],
         "security": _WITH_KEY,
         "summary": "The best items for a user or an anonymous history",
         "parameters": [_REQUEST_ID, _DEADLINE],
@@ -117,6 +118,7 @@ def _predict() -> dict:
 def _events() -> dict:
     return {
         "operationId": "events",
+        "tags": ["users"],
         "security": _WITH_KEY,
         "summary": "What users did; it is part of their very next answer",
         "parameters": [_REQUEST_ID],
@@ -138,6 +140,8 @@ def _events() -> dict:
 def _forget() -> dict:
     return {
         "operationId": "forget",
+        "tags": ["users"],
+        "security": _WITH_KEY,
         "summary": "Forget a user: the history at once, events and the log with the next `flyweight ingest`",
         "parameters": [
             {"name": "user_id", "in": "path", "required": True, "schema": ref("Id")},
@@ -174,7 +178,7 @@ def _get(path: str) -> dict:
     responses |= {str(error.status): _error_response(error) for error in _ANYWHERE}
     if name in ("readyz",):
         responses["503"] = {"description": "Not ready: the model is not loaded, or the service is stopping."}
-    described = {"operationId": name, "summary": summary, "responses": responses}
+    described = {"operationId": name, "tags": ["service"], "summary": summary, "responses": responses}
     if name not in ("livez", "readyz", "healthz"):  # these are BentoML's
         described["security"] = _WITH_KEY
         errors = (Unauthorized, InternalError, Expired)

@@ -209,7 +209,7 @@ def test_keys_hold_behind_bentoml_are_sent_by_who_asks_and_never_shown(
     assert server.call("/metrics")[0] == 401
     assert [server.call(path)[0] for path in HEALTH] == [200, 200, 200]
     (answer,) = ask_all(server.url, [question])
-    assert answer["source"] == "model"
+    assert answer.source == "model"
     assert stop(server, signal.SIGTERM) == 0
     assert not any(key in text for text in capfd.readouterr() for key in (ASKING, ROTATED))
 

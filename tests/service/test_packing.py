@@ -50,7 +50,7 @@ def test_predictor_imports_without_bentoml() -> None:
 def test_bento_installs_what_pyproject_pins_for_serving() -> None:
     pinned = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
     packed = set(re.findall(r"^    - (\S+)$", (ROOT / "bentofile.yaml").read_text(), re.MULTILINE))
-    assert {name.split("==")[0] for name in pinned - packed} == {"click", "rich"}
+    assert {name.split("==")[0] for name in pinned - packed} == {"click", "rich", "httpx"}
     assert packed <= pinned
 
 
