@@ -93,6 +93,7 @@ def test_bento_holds_what_serves_and_nothing_else(bento: Path, artifact: Artifac
     packed = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     expected = {f"{room}/{path.name}" for room in ("service", "contracts") for path in (ROOT / room).glob("*.py")}
     expected |= {f"service/scripts/{path.name}" for path in (ROOT / "service/scripts").glob("*.lua")}
+    expected |= {f"service/swagger/{path.name}" for path in (ROOT / "service/swagger").iterdir()}
     expected |= {f"bundle/{artifact.path.name}/{path.name}" for path in artifact.path.iterdir()}
     assert packed == expected | {"bundle/promoted", "flyweight.toml", "bentofile.yaml"}
 

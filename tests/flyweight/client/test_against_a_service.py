@@ -104,6 +104,18 @@ def test_command_line_asks_by_it(keyed: Keyed, monkeypatch: pytest.MonkeyPatch) 
         await_ready("127.0.0.1:3000", 0)
 
 
+def test_ask_shows_the_answer_and_writes_it(keyed: Keyed, world, call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, keyed.api_key)
+    ended = call(world, "ask", "--history", "i0", "--k", 2, "--url", keyed.url, "--wait", 20)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert "model (ok), item-to-item:fp32" in ended.stdout
+    (answer,) = ended.result["answers"]
+    assert [item["item_id"] for item in answer["items"]] == ["i1", "i2"]
+    monkeypatch.delenv(KEY_VARIABLE)
+    refused = call(world, "ask", "u1", "--url", keyed.url)
+    assert (refused.exit_code, "401 unauthorized" in refused.stderr) == (2, True)
+
+
 def test_client_says_what_the_description_says() -> None:
     schemas = openapi_document()["components"]["schemas"]
 
