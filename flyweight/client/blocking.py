@@ -81,7 +81,8 @@ class Client(Asking):
             try:
                 step = course.send(found)
             except StopIteration as ended:
-                return ended.value
+                result: Result = ended.value
+                return result
 
     def _take(self, step: Attempt | Pause) -> Heard | NoAnswer | None:
         if isinstance(step, Pause):

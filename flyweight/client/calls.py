@@ -77,22 +77,21 @@ def predict(
 ) -> Call[Answer]:
     given = {"user_id": user_id, "history": history, "k": k, "exclude": exclude, "seen": seen}
     body = msgspec.json.encode({name: value for name, value in given.items() if value is not None})
-    return Call("POST", "/predict", _request_id(request_id), _reader_of(Answer), body=body, knows_deadline=True)
+    return Call("POST", "/predict", _request_id(request_id), _read_answer, body=body, knows_deadline=True)
 
 
 def record(events: Sequence[Event], request_id: str | None) -> Call[Recorded]:
     body = msgspec.json.encode({"events": events})
-    read = _reader_of(Recorded)
-    return Call("POST", "/events", _request_id(request_id), read, body=body, answers=frozenset({202}))
+    return Call("POST", "/events", _request_id(request_id), _read_recorded, body=body, answers=frozenset({202}))
 
 
 def forget(user_id: str, request_id: str | None) -> Call[Forgetting]:
     path = "/users/" + quote(user_id, safe="").replace(".", "%2E")  # "." and ".." are ids here, no way up
-    return Call("DELETE", path, _request_id(request_id), _reader_of(Forgetting), answers=frozenset({202}))
+    return Call("DELETE", path, _request_id(request_id), _read_forgetting, answers=frozenset({202}))
 
 
 def status() -> Call[Status]:
-    return Call("GET", "/status", _request_id(None), _reader_of(Status))
+    return Call("GET", "/status", _request_id(None), _read_status)
 
 
 def ready() -> Call[bool]:
@@ -105,7 +104,7 @@ def error_of(heard: Heard, request_id: str) -> FlyweightError:
     """The error that an answer stands for, in the service's words where it has some."""
     try:
         said = _ERROR.decode(heard.body)
-    except msgspec.DecodeError:  # a proxy's, perhaps
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a proxy's, perhaps
         text = heard.body[:_MOST_SAID].decode(errors="replace").strip()
         said = _Error(_Said(f"http_{heard.status}", text or "the answer says nothing more"), request_id)
     return _kind_of(heard.status, said.error.code)(
@@ -154,12 +153,12 @@ def _retry_after_s(given: str) -> float | None:
 
 
 def _reader_of(expected: type[Result]) -> Callable[[Heard], Result]:
-    decoder = _DECODERS[expected]
+    decoder = msgspec.json.Decoder(expected)
 
     def read(heard: Heard) -> Result:
         try:
             return decoder.decode(heard.body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NotUnderstood(
                 f"found what is no answer of a Flyweight service ({error}); is there another one at this URL?",
                 status=heard.status,
@@ -168,7 +167,10 @@ def _reader_of(expected: type[Result]) -> Callable[[Heard], Result]:
     return read
 
 
-_DECODERS = {each: msgspec.json.Decoder(each) for each in (Answer, Recorded, Forgetting, Status)}
+_read_answer = _reader_of(Answer)
+_read_recorded = _reader_of(Recorded)
+_read_forgetting = _reader_of(Forgetting)
+_read_status = _reader_of(Status)
 
 
 def _request_id(given: str | None) -> str:

@@ -71,7 +71,8 @@ class AsyncClient(Asking):
             try:
                 step = course.send(found)
             except StopIteration as ended:
-                return ended.value
+                result: Result = ended.value
+                return result
 
     async def _take(self, step: Attempt | Pause) -> Heard | NoAnswer | None:
         if isinstance(step, Pause):

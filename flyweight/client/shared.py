@@ -64,6 +64,7 @@ class Asking:
 
 def no_answer(error: httpx.HTTPError | TimeoutError) -> NoAnswer:
     """Our word for httpx's."""
+    kind: type[NoAnswer]
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         kind = DeadlinePassed
     elif isinstance(error, httpx.ConnectError | httpx.ProxyError):

@@ -20,6 +20,7 @@ from flyweight.client import (
     NoValidEvent,
     RequestError,
     Retries,
+    ServiceError,
     Unavailable,
     Unreachable,
 )
@@ -156,14 +157,22 @@ def test_errors_carry_what_the_service_said(both: Callable) -> None:
 
 
 def test_answer_of_somebody_else_is_not_taken_for_ours(both: Callable) -> None:
-    turns = [answer(200, b"<html>hello"), answer(301, b"", "location: http://127.0.0.1:1/"), answer(500, b"oops")]
+    turns = [answer(200, body) for body in (b"<html>hello", b'{"request_id": "\xff"}', b"{}")]
+    turns += [
+        answer(301, b"", "location: http://127.0.0.1:1/"),
+        answer(500, b"oops"),
+        answer(502, b'{"error": "\xff"}'),
+    ]
     with stub_service(turns) as service:
         ask = both(service.url, **PATIENT)
-        with pytest.raises(NotUnderstood, match="another one at this URL"):
-            ask.predict("u1")
+        for _ in range(3):
+            with pytest.raises(NotUnderstood, match="another one at this URL"):
+                ask.predict("u1")
         with pytest.raises(NotUnderstood):
             ask.predict("u1")
-        with pytest.raises(Exception, match="http_500: oops"):
+        with pytest.raises(ServiceError, match="http_500: oops"):
+            ask.predict("u1")
+        with pytest.raises(ServiceError, match="http_502"):
             ask.predict("u1")
 
 
