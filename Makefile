@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint audit bench growth overload soak chaos freshness loadtest memory quality protocols clean
+.PHONY: help setup demo serve test lint audit bench growth overload soak chaos freshness loadtest memory quality protocols chart clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ quality: $(INSTALLED)  ## the journey on the real logs under LOGS, beside an ind
 
 protocols: $(INSTALLED)  ## leave-one-out and every-prefix, as published, on the logs under LOGS
 	@$(VENV)/bin/python tests/quality/protocols.py $(LOGS)
+
+chart:  ## alert rules and dashboard into the Helm chart, which reads no file outside itself
+	cp deploy/prometheus/rules.yml deploy/grafana/dashboard.json deploy/kubernetes/flyweight/files/
 
 clean:  ## remove what the journey wrote; the log and .venv stay
 	rm -rf artifacts runs reports bundle .flyweight
