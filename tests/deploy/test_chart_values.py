@@ -8,6 +8,7 @@ import pytest
 
 from tests.deploy.chart import ROOT, VALUES, render
 
+ONE_POD = {"redis": {"enabled": False}, "replicas": 1, "autoscaling": {"enabled": False}}
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
 
 
@@ -16,8 +17,7 @@ PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
     [
         ({"redis": {"enabled": False}}, "redis: found none"),
         ({"redis": {"enabled": False}, "replicas": 1}, "redis: found none"),  # something scales it
-        ({"redis": {"enabled": False}, "replicas": 1, "autoscaling": {"enabled": False}, "ingest": {"enabled": True}},
-         "jobs that cannot reach"),
+        (ONE_POD | {"ingest": {"enabled": True}}, "jobs that cannot reach"),
         ({"redis": {"url": "redis://elsewhere:6379"}}, "found both"),
         ({"redis": {"enabled": False, "url": "redis://a", "urlSecret": {"name": "b"}}}, "both url and urlSecret"),
         ({"redis": {"cluster": True}}, "redis.cluster"),
