@@ -51,9 +51,9 @@ CASES = {
 """Sets of values that a person may well choose. The release is always `flyweight`, its namespace `shop`."""
 
 
-def render(values: dict | None = None) -> list[dict]:
+def render(values: dict | None = None, *, name: str = RELEASE) -> list[dict]:
     """All objects of the chart with these values. Raises `helm_python.HelmError` for values that it refuses."""
-    files = _chart().render(values or {}, name=RELEASE, namespace=NAMESPACE)
+    files = _chart().render(values or {}, name=name, namespace=NAMESPACE)
     texts = [text for path, text in files.items() if path.endswith(".yaml")]
     return [found for text in texts for found in yaml.safe_load_all(text) if found]
 

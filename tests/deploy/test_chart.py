@@ -214,6 +214,22 @@ def test_every_command_of_a_job_is_a_verb_with_flags_that_it_has(case):
         assert {word for word in words if word.startswith("--")} <= flags, name
 
 
+def test_alerts_find_the_service_under_the_name_that_they_ask_for():
+    objects = render(CASES["everything"], name="shop")
+    (monitor,) = [one["spec"] for one in objects if one["kind"] == "ServiceMonitor"]
+    (service,) = [
+        one["metadata"]["labels"]
+        for one in objects
+        if one["kind"] == "Service" and selects(monitor["selector"]["matchLabels"], one["metadata"]["labels"])
+    ]
+    assert service[monitor["jobLabel"]] == "flyweight"
+
+
+def test_release_of_another_name_is_called_after_it_and_ours():
+    names = {one["metadata"]["name"] for one in render(CASES["everything"], name="shop")}
+    assert "shop-flyweight" in names and all(name.startswith("shop-flyweight") for name in names)
+
+
 def test_pod_with_its_own_redis_is_never_there_twice():
     objects = render(CASES["one-pod-with-its-own-redis"])
     deployment = of_kind(objects, "Deployment")["spec"]

@@ -6,9 +6,11 @@ import re
 import helm_python
 import pytest
 
+from loadtests.sizing import size, size_by_cpu
 from tests.deploy.chart import ROOT, VALUES, render
 
 ONE_POD = {"redis": {"enabled": False}, "replicas": 1, "autoscaling": {"enabled": False}}
+README = (ROOT / "README.md").read_text()
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
 
 
@@ -53,6 +55,15 @@ def test_values_that_cannot_work_are_refused_by_name(values, words):
 def test_every_value_is_documented_with_its_default_and_no_other():
     rows = dict(re.findall(r"^\| `([\w.]+)` \| (`[^`]*`) \|", PAGE, re.MULTILINE))
     assert rows == {path: f"`{json.dumps(value)}`" for path, value in leaves(VALUES)}
+
+
+def test_example_of_sizing_is_what_a_load_test_would_say():
+    by_cpu = size_by_cpu(10_000, 268, 2, headroom=0.3, price=None)
+    by_capacity = size(10_000, 3221, 2, headroom=0.3, price=None)
+    assert f"so {by_cpu.vcpus} vCPUs" in PAGE and f"{by_cpu.replicas} replicas\n" in PAGE
+    assert f"so {by_capacity.replicas} replicas of 2 vCPUs" in PAGE
+    row = next(line for line in README.splitlines() if line.startswith("| sasrec:fp32 |") and "3,221" in line)
+    assert "| 268 |" in row
 
 
 def leaves(values: dict, place: str = "") -> list[tuple[str, object]]:

@@ -61,8 +61,9 @@ def test_retraining_ends_with_the_exit_code_of_the_step_that_failed(retrain, ver
 def test_retraining_runs_alone_and_is_not_repeated_when_the_verdict_is_no():
     spec = of_kind(render(CASES["everything"]), "CronJob", "-retrain")["spec"]
     assert spec["concurrencyPolicy"] == "Forbid"
-    (rule,) = spec["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
-    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [1, 2])
+    moved, ended = spec["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert (moved["action"], moved["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+    assert (ended["action"], ended["onExitCodes"]["values"]) == ("FailJob", [1, 2])
 
 
 def test_image_installs_what_learns_and_what_asks_with_the_pinned_torch():
