@@ -4,7 +4,6 @@ import os
 import tomllib
 from pathlib import Path
 
-import helm_python
 import kubernetes_validate
 import pytest
 import yaml
@@ -14,7 +13,7 @@ from contracts.settings import SHORT_VARIABLES, setting_keys, variable_of
 from flyweight.cli import Journey
 from service import telemetry
 from service.routes import ROUTES
-from tests.deploy.chart import CASES, CHART, ROOT, containers, of_kind, pods, render, selects
+from tests.deploy.chart import CASES, CHART, ROOT, containers, helm_python, of_kind, pods, render, selects
 
 GOLDEN = Path(__file__).parent / "golden"
 UNKNOWN_KINDS = ("ServiceMonitor", "PrometheusRule", "ScaledObject")

@@ -3,11 +3,10 @@
 import json
 import re
 
-import helm_python
 import pytest
 
 from loadtests.sizing import size, size_by_cpu
-from tests.deploy.chart import ROOT, VALUES, render
+from tests.deploy.chart import ROOT, VALUES, helm_python, render
 
 ONE_POD = {"redis": {"enabled": False}, "replicas": 1, "autoscaling": {"enabled": False}}
 README = (ROOT / "README.md").read_text()
