@@ -11,7 +11,7 @@ import yaml
 from contracts.client_key import KEY_VARIABLE
 from contracts.settings import SHORT_VARIABLES, setting_keys, variable_of
 from flyweight.cli import Journey
-from service import telemetry
+from service import metrics
 from service.routes import ROUTES
 from tests.deploy.chart import CASES, CHART, ROOT, containers, helm_python, of_kind, pods, render, selects
 
@@ -189,7 +189,7 @@ def test_scaling_leaves_the_number_of_replicas_to_who_scales():
 
 
 def test_what_scales_asks_for_a_metric_that_the_service_has():
-    labels = telemetry.declared_metrics()["flyweight_request_duration_seconds"]
+    labels = metrics.declared_metrics()["flyweight_request_duration_seconds"]
     (trigger,) = [
         one
         for one in of_kind(render(CASES["keda"]), "ScaledObject")["spec"]["triggers"]
