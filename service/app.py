@@ -1,5 +1,6 @@
 """The routes of one worker, as a Starlette application that BentoML mounts at `/`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -8,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
-from service import telemetry
+from service import docs_page, telemetry
 from service.errors import MethodNotAllowed, NotFound
 from service.exchange import Endpoint, Exchange, Reply
 from service.inference_protocol import paths
@@ -16,7 +17,7 @@ from service.inference_protocol.answering import protocol_answers
 from service.inference_protocol.answers import error_in_protocol
 from service.openapi import API_VERSION, openapi_document
 from service.pages import index, status
-from service.routes import NEEDS, OTHER, PREDICT, ROUTES, USERS
+from service.routes import DOCS_FILE, NEEDS, OTHER, PREDICT, ROUTES, USERS
 from service.worker import Worker
 
 
@@ -38,6 +39,8 @@ def create_app(worker: Worker) -> Starlette:
         "/status": partial(status, worker),
         "/metrics": _metrics,
         "/openapi.json": _openapi,
+        "/docs": docs_page.page,
+        DOCS_FILE: docs_page.file,
         "/": partial(index, worker),
     }
 
@@ -78,7 +81,8 @@ def nowhere_endpoint(worker: Worker) -> Endpoint:
 
 async def _refuse(exchange: Exchange) -> Reply:
     path, method = exchange.scope["path"], exchange.scope["method"]
-    route = USERS if path.startswith("/users/") else paths.template_of(path) or path
+    prefixed = next((each for each in (USERS, DOCS_FILE) if path.startswith(each.partition("{")[0])), path)
+    route = paths.template_of(path) or prefixed
     if route in ROUTES:
         raise MethodNotAllowed(f"{route} takes {ROUTES[route]}, not {method}", ROUTES[route])
     in_protocol = paths.is_of_protocol(path)
@@ -87,7 +91,8 @@ async def _refuse(exchange: Exchange) -> Reply:
 
 
 async def _metrics(exchange: Exchange) -> Reply:
-    return Reply(telemetry.exposition(), telemetry.CONTENT_TYPE)
+    # In a thread, which lets requests in between: many workers take many milliseconds to add up.
+    return Reply(await asyncio.to_thread(telemetry.exposition), telemetry.CONTENT_TYPE)
 
 
 async def _openapi(exchange: Exchange) -> Reply:

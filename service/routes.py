@@ -5,6 +5,7 @@ from service.inference_protocol.paths import PATH_NEEDS, PATHS
 
 PREDICT = "/predict"
 USERS = "/users/{user_id}"
+DOCS_FILE = "/docs/{file}"
 ROUTES = {
     "/": "GET",
     PREDICT: "POST",
@@ -13,6 +14,8 @@ ROUTES = {
     "/status": "GET",
     "/metrics": "GET",
     "/openapi.json": "GET",
+    "/docs": "GET",
+    DOCS_FILE: "GET",
     "/livez": "GET",
     "/readyz": "GET",
     "/healthz": "GET",
@@ -27,10 +30,13 @@ NEEDS: dict[str, Needs] = {
     "/status": "api",
     "/metrics": "api",
     "/openapi.json": "api",
+    "/docs": "none",
+    DOCS_FILE: "none",
     "/": "api",
     **PATH_NEEDS,
 }
-"""The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user."""
+"""The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user,
+"none" for what is the same everywhere."""
 
 OTHER = "other"
 """What metrics call the route of all that asks for none of these."""
