@@ -39,7 +39,7 @@ def create_app(worker: Worker) -> Starlette:
     }
 
     def endpoint(path: str, answer: Callable[[Exchange], Awaitable[Reply]]) -> Endpoint:
-        return Endpoint(path, answer, worker.variant, worker.keys.gate(NEEDS[path]))
+        return Endpoint(path, answer, worker, worker.keys.gate(NEEDS[path]))
 
     routes = [
         Route(path.replace("}", ":any}"), endpoint(path, answer), methods=[ROUTES[path]])
@@ -53,12 +53,12 @@ def create_app(worker: Worker) -> Starlette:
 
 def predict_endpoint(worker: Worker) -> Endpoint:
     """/predict alone, for the short way to it."""
-    return Endpoint(PREDICT, worker.predict, worker.variant, worker.keys.gate(NEEDS[PREDICT]))
+    return Endpoint(PREDICT, worker.predict, worker, worker.keys.gate(NEEDS[PREDICT]))
 
 
 def nowhere_endpoint(worker: Worker) -> Endpoint:
     """What answers where there is nothing."""
-    return Endpoint(OTHER, _refuse, worker.variant)
+    return Endpoint(OTHER, _refuse, worker)
 
 
 async def _refuse(exchange: Exchange) -> Reply:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -17,9 +18,11 @@ from service.errors import (
     BodyTooLarge,
     HttpError,
     InternalError,
+    Overloaded,
     UnsupportedMediaType,
     error_body,
 )
+from service.overload import Overload
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_TYPE = 100  # that is said back
@@ -78,6 +81,14 @@ class Exchange:
                 return body
 
 
+class Host(Protocol):
+    """What an endpoint tells of the requests that it answered; a `Worker` is one."""
+
+    overload: Overload
+
+    def variant(self) -> str: ...
+
+
 class Endpoint:
     """An ASGI application for one route: whatever happens, one answer and one count."""
 
@@ -85,14 +96,14 @@ class Endpoint:
         self,
         route: str,
         answer: Callable[[Exchange], Awaitable[Reply]],
-        variant: Callable[[], str],
+        host: Host,
         gate: Gate | None = None,
     ) -> None:
-        """`route` and `variant()` are labels of metrics, so they come from closed lists. `gate` stands before
+        """`route` and `host.variant()` are labels of metrics, so they come from closed lists. `gate` stands before
         `answer`, which reads the body."""
         self._route = route
         self._answer = answer
-        self._variant = variant
+        self._host = host
         self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,11 +117,22 @@ class Endpoint:
             return
         except HttpError as error:
             status, reply = error.status, error_reply(error, exchange.request_id)
+            if isinstance(error, Overloaded):
+                self._host.overload.note(self._route, exchange.request_id)
+            log_failure(error, self._route, exchange.request_id)
         except Exception:
-            _LOG.exception("request %s to %s failed", exchange.request_id, self._route)
+            told = {"request_id": exchange.request_id}
+            _LOG.exception("a request for %s failed", self._route, extra=told)
             status, reply = InternalError.status, error_reply(InternalError(), exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
-        telemetry.count_request(self._route, self._variant(), status, exchange.started)
+        telemetry.count_request(self._route, self._host.variant(), status, exchange.started)
+
+
+def log_failure(error: HttpError, route: str, request_id: str) -> None:
+    """A line for an answer that is our fault, 500 and above; what a client does wrong is none."""
+    if error.status >= InternalError.status:
+        told = {"request_id": request_id, "cause": (route, error.code)}
+        _LOG.error("%s answered %d %s: %s", route, error.status, error.code, error.message, extra=told)
 
 
 def error_reply(error: HttpError, request_id: str) -> Reply:

@@ -20,7 +20,7 @@ from uvicorn.config import HTTP_PROTOCOLS
 
 from service import telemetry
 from service.errors import HttpError, InternalError, Overloaded
-from service.exchange import JSON, Reply, error_reply, request_id_of
+from service.exchange import JSON, Reply, error_reply, log_failure, request_id_of
 from service.prediction import parse_predict
 from service.recommender import Recommendation
 from service.routes import NEEDS, PREDICT
@@ -134,6 +134,7 @@ class FastLane(StrictProtocol):
         started = perf_counter()
         self._write(refusal.status, error_reply(refusal, request_id), request_id)
         self.worker.fair_share.note_answer()
+        self.worker.overload.note(PREDICT, request_id)
         telemetry.count_request(PREDICT, self.worker.variant(), refusal.status, started)
         self.on_response_complete()
 
@@ -145,7 +146,7 @@ class FastLane(StrictProtocol):
             else:
                 self._send(asked, status, reply)
         except Exception:
-            _LOG.exception("request %s to %s could not be answered", asked.request_id, PREDICT)
+            _LOG.exception("the answer from %s was not sent", PREDICT, extra={"request_id": asked.request_id})
             self.transport.abort()
             if not asked.response_complete:
                 self._close_account(asked, InternalError.status)
@@ -205,12 +206,13 @@ class Asked:
         try:
             reply = self._lane.worker.reply(found, self.request_id)
         except Exception:
-            _LOG.exception("request %s to %s failed", self.request_id, PREDICT)
-            self.set_exception(InternalError())
+            _LOG.exception("a request for %s failed", PREDICT, extra={"request_id": self.request_id})
+            self._lane.finish(self, InternalError.status, error_reply(InternalError(), self.request_id))
         else:
             self._lane.finish(self, 200, reply)
 
     def set_exception(self, error: HttpError) -> None:
+        log_failure(error, PREDICT, self.request_id)
         self._lane.finish(self, error.status, error_reply(error, self.request_id))
 
     def cancel(self) -> None:

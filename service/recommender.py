@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from contracts.reasons import Reason, Source
 from service import telemetry
+from service.batching import first_request
 from service.feature_cache import FeatureCache, Reading
 from service.lateness import Lateness, Question, spread, without
 from service.pace import Pace
@@ -48,7 +49,6 @@ class Recommender:
         self._features = features
         self._trending = TrendingLists(trending)
         self._lateness = Lateness(pace or Pace())
-        self._failed: Serving | None = None
 
     async def recommend(self, requests: list[PredictRequest]) -> list[Recommendation]:
         """One recommendation for each request, in order. Never fails for a fault that can be bridged."""
@@ -90,7 +90,7 @@ class Recommender:
             await self._lateness.send_ahead(ahead)
             queries, reasons = without(late, queries), without(late, reasons)
         started = telemetry.count_stage("encode", started)
-        answers = self._rank(serving, queries, reasons)
+        answers = self._rank(serving, queries, reasons, questions)
         started = telemetry.count_stage("predict", started)
         recommendations = [_name_items(serving, *answer) for answer in answers]
         telemetry.count_stage("decode", started)
@@ -103,14 +103,15 @@ class Recommender:
         return [next(readings) if r.history is UNSET else r.history for r in requests]
 
     def _rank(
-        self, serving: Serving, queries: list[Query], reasons: list[Reason]
+        self, serving: Serving, queries: list[Query], reasons: list[Reason], questions: list[Question]
     ) -> list[tuple[Ranking, Source, Reason]]:
         """Ask the model where it can answer, and the popular list for the rest."""
         asks_model = [_suits_model(serving, reason) for reason in reasons]
         try:
             ranked = rank(serving.predictor, _chosen(queries, asks_model))
         except Exception:  # whatever the engine raises, the popular list bridges it
-            self._complain(serving)
+            told = {"request_id": first_request(asker for _, _, asker in questions)}
+            _LOG.exception("%s fails at run time; the popular list answers", serving.artifact.path, extra=told)
             reasons = [Reason.MODEL_UNAVAILABLE if a else r for a, r in zip(asks_model, reasons, strict=True)]
             asks_model = [False] * len(queries)
             ranked = []
@@ -130,12 +131,6 @@ class Recommender:
         source = _source(False, reason, trending)
         (ranking,) = rank(trending if source is Source.TRENDING else serving.popular, [query])
         return _name_items(serving, ranking, source, reason)
-
-    def _complain(self, serving: Serving) -> None:
-        """Log once per artifact: under load the log would else fill the disk."""
-        if serving is not self._failed:
-            self._failed = serving
-            _LOG.exception("%s fails at run time; the popular list answers", serving.artifact.path)
 
 
 def _look_up(serving: Serving, reading: Reading | list[str]) -> tuple[Sequence[int] | np.ndarray, Reason]:

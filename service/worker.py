@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from contracts.machine import cores
 from contracts.settings import Settings
-from service import telemetry
+from service import logs, telemetry
 from service.api_keys import ApiKeys
 from service.batching import Asker, Batcher
 from service.breaker import Breaker
@@ -22,6 +22,7 @@ from service.fair_share import FairShare
 from service.feature_cache import FeatureCache
 from service.lateness import Question
 from service.live import Live
+from service.overload import Overload
 from service.pace import Pace
 from service.prediction import DEADLINE, Answer, PredictRequest, parse_deadline_ms, parse_predict
 from service.recommender import Recommendation, Recommender
@@ -34,6 +35,12 @@ ANSWER_SECONDS = 3
 DEADLINE_HEADER = DEADLINE.lower().encode()
 
 _ENCODER = msgspec.json.Encoder()
+
+
+class _Awaited(asyncio.Future):
+    """Who asks by the public way; a line in the log about the batch names the request."""
+
+    request_id = ""
 
 
 class Worker:
@@ -58,6 +65,7 @@ class Worker:
         self.fair_share = FairShare(settings.service.workers or cores(), self.batcher.is_busy)
         self._body_deadline = Deadline(settings.service.body_timeout_ms / 1000)
         self.answer_deadline = Deadline(ANSWER_SECONDS)
+        self.overload = Overload()
         self.drain = Drain(settings.service.drain_seconds)
         self.keys = ApiKeys(settings.service.api_keys, settings.service.admin_keys)
         self.presence: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
@@ -75,7 +83,7 @@ class Worker:
         self.drain.take_over()
         watching = (
             self.rollout.follow(), self.breaker.watch(), self._body_deadline.watch(), self.answer_deadline.watch(),
-            *self.live.follow(),
+            self.overload.watch(), *self.live.follow(),
         )  # fmt: skip
         watchers = [asyncio.create_task(each, name=each.__qualname__) for each in watching]
         # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
@@ -87,9 +95,11 @@ class Worker:
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.wait(watchers)
+            self.overload.end()
             await self.batcher.stop()
             await self.live.close()
             await self.breaker.close()
+            logs.catch_up()
 
     def note_shortcut(self) -> None:
         """A connection was opened on which /predict is answered before BentoML sees the request."""
@@ -108,7 +118,8 @@ class Worker:
             )
             request = parse_predict(body)
             self.batcher.refuse_when_late()  # again: its body may have been long under way
-            asker = asyncio.get_running_loop().create_future()
+            asker = _Awaited()
+            asker.request_id = exchange.request_id
             self.ask(request, exchange.started, seconds, asker)
             found = await self.answer_deadline.wait(asker)
         except Overdue:
