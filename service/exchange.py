@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -23,6 +23,10 @@ from service.errors import (
     error_body,
 )
 from service.overload import Overload
+
+if TYPE_CHECKING:
+    from service.recommender import Recommendation
+    from service.spans import Spans
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_TYPE = 100  # that is said back
@@ -47,10 +51,11 @@ class ClientGone(Exception):
 class Exchange:
     """What a route sees of a request."""
 
-    __slots__ = ("_receive", "headers", "request_id", "scope", "started")
+    __slots__ = ("_receive", "asked", "found", "headers", "request_id", "scope", "started")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.started = perf_counter()
+        self.started = self.asked = perf_counter()
+        self.found: Recommendation | None = None  # /predict alone finds one
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers.get(b"x-request-id"))
@@ -85,6 +90,7 @@ class Host(Protocol):
     """What an endpoint tells of the requests that it answered; a `Worker` is one."""
 
     overload: Overload
+    traces: "Spans | None"
 
     def variant(self) -> str: ...
 
@@ -126,6 +132,8 @@ class Endpoint:
             status, reply = InternalError.status, error_reply(InternalError(), exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
         telemetry.count_request(self._route, self._host.variant(), status, exchange.started)
+        if self._host.traces is not None:
+            self._host.traces.record(self._route, exchange, status)
 
 
 def log_failure(error: HttpError, route: str, request_id: str) -> None:

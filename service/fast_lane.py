@@ -114,7 +114,7 @@ class FastLane(StrictProtocol):
         except Overloaded as refusal:
             if worker.drain.is_on:  # the connection is to be closed as well
                 return False
-            self._refuse(refusal, request_id_of(headers.get(b"x-request-id")))
+            self._refuse(refusal, headers)
             return True
         except HttpError:
             return False
@@ -124,18 +124,18 @@ class FastLane(StrictProtocol):
         except HttpError:
             batcher.leave()
             return False
-        self.cycle = asked = Asked(self, request_id_of(headers.get(b"x-request-id")))
+        self.cycle = asked = Asked(self, headers)
         worker.answer_deadline.begin(asked)
         worker.ask(request, asked.started, seconds, asked)
         return True
 
-    def _refuse(self, refusal: Overloaded, request_id: str) -> None:
+    def _refuse(self, refusal: Overloaded, headers: dict[bytes, bytes]) -> None:
         """Say no at once: in a crowd that is most of what a worker does."""
-        started = perf_counter()
-        self._write(refusal.status, error_reply(refusal, request_id), request_id)
+        refused = Asked(self, headers)
+        self._write(refusal.status, error_reply(refusal, refused.request_id), refused.request_id)
         self.worker.fair_share.note_answer()
-        self.worker.overload.note(PREDICT, request_id)
-        telemetry.count_request(PREDICT, self.worker.variant(), refusal.status, started)
+        self.worker.overload.note(PREDICT, refused.request_id)
+        self._count(refused, refusal.status)
         self.on_response_complete()
 
     def finish(self, asked: "Asked", status: int, reply: Reply) -> None:
@@ -168,7 +168,12 @@ class FastLane(StrictProtocol):
         self.worker.answer_deadline.end(asked)
         self.worker.batcher.leave()
         self.worker.fair_share.note_answer()
+        self._count(asked, status)
+
+    def _count(self, asked: "Asked", status: int) -> None:
         telemetry.count_request(PREDICT, self.worker.variant(), status, asked.started)
+        if self.worker.traces is not None:
+            self.worker.traces.record(PREDICT, asked, status)
 
     def connection_lost(self, exc: Exception | None) -> None:
         asked = self.cycle
@@ -181,11 +186,15 @@ class FastLane(StrictProtocol):
 class Asked:
     """A plain question under way: to the batcher its future, to uvicorn the cycle of its connection."""
 
-    __slots__ = ("_lane", "disconnected", "keep_alive", "request_id", "response_complete", "started")
+    __slots__ = (
+        "_lane", "disconnected", "found", "headers", "keep_alive", "request_id", "response_complete", "started",
+    )  # fmt: skip
 
-    def __init__(self, lane: FastLane, request_id: str) -> None:
+    def __init__(self, lane: FastLane, headers: dict[bytes, bytes]) -> None:
         self._lane = lane
-        self.request_id = request_id
+        self.headers = headers
+        self.request_id = request_id_of(headers.get(b"x-request-id"))
+        self.found: Recommendation | None = None
         self.started = perf_counter()
         self.keep_alive = True  # uvicorn takes it back when it stops
         self.response_complete = False
@@ -199,10 +208,16 @@ class Asked:
     def set(self) -> None:
         pass
 
+    @property
+    def asked(self) -> float:
+        """It went into the queue as soon as it was read."""
+        return self.started
+
     def done(self) -> bool:
         return self.response_complete
 
     def set_result(self, found: Recommendation) -> None:
+        self.found = found
         try:
             reply = self._lane.worker.reply(found, self.request_id)
         except Exception:

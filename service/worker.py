@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from time import perf_counter
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.applications import Starlette
@@ -28,6 +30,10 @@ from service.prediction import DEADLINE, Answer, PredictRequest, parse_deadline_
 from service.recommender import Recommendation, Recommender
 from service.redis_clients import AsyncClient
 from service.rollout import Rollout
+from service.traces import open_traces
+
+if TYPE_CHECKING:
+    from service.spans import Spans
 
 ANSWER_SECONDS = 3
 """How long an answer may take once its body has arrived."""
@@ -69,6 +75,7 @@ class Worker:
         self.drain = Drain(settings.service.drain_seconds)
         self.keys = ApiKeys(settings.service.api_keys, settings.service.admin_keys)
         self.presence: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        self.traces: Spans | None = None
         self._takes_shortcut = False
 
     @property
@@ -79,6 +86,8 @@ class Worker:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         telemetry.forget_dead_workers()
         self.rollout.boot()
+        self.traces = open_traces()
+        self._recommender.is_timed = self.traces is not None
         self.batcher.start()
         self.drain.take_over()
         watching = (
@@ -99,6 +108,8 @@ class Worker:
             await self.batcher.stop()
             await self.live.close()
             await self.breaker.close()
+            if self.traces is not None:
+                await self.traces.close()
             logs.catch_up()
 
     def note_shortcut(self) -> None:
@@ -120,8 +131,9 @@ class Worker:
             self.batcher.refuse_when_late()  # again: its body may have been long under way
             asker = _Awaited()
             asker.request_id = exchange.request_id
+            exchange.asked = perf_counter()
             self.ask(request, exchange.started, seconds, asker)
-            found = await self.answer_deadline.wait(asker)
+            exchange.found = found = await self.answer_deadline.wait(asker)
         except Overdue:
             raise self.expired() from None
         finally:
