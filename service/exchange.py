@@ -51,10 +51,10 @@ class ClientGone(Exception):
 class Exchange:
     """What a route sees of a request."""
 
-    __slots__ = ("_receive", "asked", "found", "headers", "request_id", "scope", "started")
+    __slots__ = ("_receive", "asked", "found", "headers", "received", "request_id", "scope", "started")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.started = self.asked = perf_counter()
+        self.started = self.received = self.asked = perf_counter()
         self.found: Recommendation | None = None  # /predict alone finds one
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])

@@ -118,20 +118,23 @@ class FastLane(StrictProtocol):
             return True
         except HttpError:
             return False
+        read_at = perf_counter()
         try:
             request = parse_predict(body)
             seconds = worker.deadline_seconds(headers.get(DEADLINE_HEADER))
         except HttpError:
             batcher.leave()
             return False
-        self.cycle = asked = Asked(self, headers)
+        self.cycle = asked = Asked(self, headers, read_at)
+        if worker.traces is not None:
+            asked.asked = perf_counter()
         worker.answer_deadline.begin(asked)
-        worker.ask(request, asked.started, seconds, asked)
+        worker.ask(request, read_at, seconds, asked, read_at)
         return True
 
     def _refuse(self, refusal: Overloaded, headers: dict[bytes, bytes]) -> None:
         """Say no at once: in a crowd that is most of what a worker does."""
-        refused = Asked(self, headers)
+        refused = Asked(self, headers, perf_counter())
         self._write(refusal.status, error_reply(refusal, refused.request_id), refused.request_id)
         self.worker.fair_share.note_answer()
         self.worker.overload.note(PREDICT, refused.request_id)
@@ -187,15 +190,16 @@ class Asked:
     """A plain question under way: to the batcher its future, to uvicorn the cycle of its connection."""
 
     __slots__ = (
-        "_lane", "disconnected", "found", "headers", "keep_alive", "request_id", "response_complete", "started",
+        "_lane", "asked", "disconnected", "found", "headers", "keep_alive", "request_id", "response_complete",
+        "started",
     )  # fmt: skip
 
-    def __init__(self, lane: FastLane, headers: dict[bytes, bytes]) -> None:
+    def __init__(self, lane: FastLane, headers: dict[bytes, bytes], started: float) -> None:
         self._lane = lane
         self.headers = headers
         self.request_id = request_id_of(headers.get(b"x-request-id"))
         self.found: Recommendation | None = None
-        self.started = perf_counter()
+        self.started = self.asked = started
         self.keep_alive = True  # uvicorn takes it back when it stops
         self.response_complete = False
         self.disconnected = False
@@ -209,8 +213,8 @@ class Asked:
         pass
 
     @property
-    def asked(self) -> float:
-        """It went into the queue as soon as it was read."""
+    def received(self) -> float:
+        """All of it was here when it began."""
         return self.started
 
     def done(self) -> bool:

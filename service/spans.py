@@ -38,11 +38,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class Traced(Protocol):
-    """A request that was answered. `asked`: when it was put into the queue, of `time.perf_counter`."""
+    """A request that was answered. By `time.perf_counter`: when it began, when all its body was here, and when it
+    went into the queue."""
 
     headers: Mapping[bytes, bytes]
     request_id: str
     started: float
+    received: float
     asked: float
     found: "Recommendation | None"
 
@@ -147,12 +149,13 @@ def _attributes(route: str, method: str, request: Traced, status: int) -> dict[s
 
 
 def _stages(request: Traced, now: float) -> Iterator[tuple[str, float, float]]:
-    """Name, beginning and end of each; only the public way knows when it began to read the body."""
+    """Name, beginning and end of each; on the lane nothing is received any more once a request has begun."""
     if request.found is None or (timings := request.found.timings) is None:
         return
     _, began, read, encoded, predicted, decoded = timings
-    if request.asked > request.started:
-        yield "parse", request.started, request.asked
+    if request.received > request.started:
+        yield "receive", request.started, request.received
+    yield "parse", request.received, request.asked
     yield "queue", request.asked, began
     yield "features", began, read
     yield "encode", read, encoded

@@ -113,7 +113,10 @@ def test_refused_before_the_body_is_read() -> None:
         sent.append(message)
 
     endpoint = Endpoint(
-        "/predict", answer, SimpleNamespace(variant=lambda: "fp32"), ApiKeys(KEYS["api_keys"]).gate("api")
+        "/predict",
+        answer,
+        SimpleNamespace(variant=lambda: "fp32", traces=None),
+        ApiKeys(KEYS["api_keys"]).gate("api"),
     )
     asyncio.run(endpoint({"type": "http", "headers": []}, receive, send))
     assert sent[0]["status"] == 401

@@ -27,7 +27,7 @@ SERVER, OK, ERROR = 2, 0, 2  # of SpanKind, and of Status in OTLP: unset, error
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
 USER, ITEM = "a-user-of-ours", "i3"
-STAGES = ["queue", "features", "encode", "predict", "decode", "answer"]
+STAGES = ["parse", "queue", "features", "encode", "predict", "decode", "answer"]
 
 
 def ask(
@@ -94,7 +94,7 @@ def test_span_has_its_parent_its_stages_and_the_reason(received: Receiver, way: 
         "flyweight.batch_size": 1,
     }
     stages = received.below(span)
-    assert [stage.name for stage in stages] == (STAGES if way == "lane" else ["parse", *STAGES])
+    assert [stage.name for stage in stages] == (STAGES if way == "lane" else ["receive", *STAGES])
     for before, after in pairwise(stages):
         assert span.start_ns <= before.start_ns <= before.end_ns == after.start_ns
     assert stages[-1].end_ns <= span.end_ns
