@@ -55,7 +55,8 @@ class Spans:
     def __init__(self) -> None:
         # Not made the global one, which is BentoML's; and not ended by `atexit`, which may wait for half a minute.
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._exporter = OTLPSpanExporter()
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("flyweight")
         self._parents = TraceContextTextMapPropagator()
 
@@ -110,6 +111,9 @@ class Spans:
         latest = monotonic() + _FLUSH_SECONDS
         while ending.is_alive() and monotonic() < latest:
             await asyncio.sleep(_LOOK_SECONDS)
+        if ending.is_alive():
+            _LOG.warning("the last spans are dropped: their receiver did not take them in %g s", _FLUSH_SECONDS)
+            self._exporter.shutdown()  # it would try again
 
 
 def _resource() -> Resource:

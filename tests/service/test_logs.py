@@ -159,7 +159,8 @@ def test_bug_is_told_with_the_id_of_the_request(
             return await opened.exchange(post(GOOD), post(b"{}", b"Connection: close"))
 
     assert asyncio.run(fail()).startswith(b"HTTP/1.1 500 ")
-    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    ours = [record for record in caplog.records if record.name.startswith("service.")]
+    errors = [record for record in ours if record.levelno == logging.ERROR]
     assert [record.exc_info is not None for record in errors] == [True, False]
     assert errors[-1].getMessage().startswith("/predict answered 500 internal_error")
     assert [record.request_id for record in errors] == ["mine", "mine"]
