@@ -45,7 +45,7 @@ def create_app(worker: Worker) -> Starlette:
     }
 
     def endpoint(path: str, answer: Callable[[Exchange], Awaitable[Reply]]) -> Endpoint:
-        return Endpoint(path, answer, worker.variant, worker.keys.gate(NEEDS[path]))
+        return Endpoint(path, answer, worker, worker.keys.gate(NEEDS[path]))
 
     routes = [
         Route(path.replace("}", ":any}"), endpoint(path, answer), methods=[ROUTES[path]])
@@ -63,20 +63,20 @@ def _protocol_routes(worker: Worker) -> list[Route]:
     routes = []
     for path, answer in protocol_answers(worker, API_VERSION).items():
         gate = worker.keys.gate(NEEDS[path])
-        endpoint = Endpoint(path, answer, worker.variant, gate, as_reply=error_in_protocol)
+        endpoint = Endpoint(path, answer, worker, gate, as_reply=error_in_protocol)
         routes.append(Route(path, endpoint, methods=[ROUTES[path]]))
-    nowhere = Endpoint(OTHER, _refuse, worker.variant, as_reply=error_in_protocol)
+    nowhere = Endpoint(OTHER, _refuse, worker, as_reply=error_in_protocol)
     return [*routes, Route(paths.SERVER, nowhere), Route(paths.SERVER + "/{rest:any}", nowhere)]
 
 
 def predict_endpoint(worker: Worker) -> Endpoint:
     """/predict alone, for the short way to it."""
-    return Endpoint(PREDICT, worker.predict, worker.variant, worker.keys.gate(NEEDS[PREDICT]))
+    return Endpoint(PREDICT, worker.predict, worker, worker.keys.gate(NEEDS[PREDICT]))
 
 
 def nowhere_endpoint(worker: Worker) -> Endpoint:
     """What answers where there is nothing."""
-    return Endpoint(OTHER, _refuse, worker.variant)
+    return Endpoint(OTHER, _refuse, worker)
 
 
 async def _refuse(exchange: Exchange) -> Reply:

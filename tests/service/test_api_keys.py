@@ -5,6 +5,7 @@ import json
 import re
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
@@ -114,7 +115,12 @@ def test_refused_before_the_body_is_read() -> None:
     async def send(message: dict) -> None:
         sent.append(message)
 
-    endpoint = Endpoint("/predict", answer, lambda: "fp32", ApiKeys(KEYS["api_keys"]).gate("api"))
+    endpoint = Endpoint(
+        "/predict",
+        answer,
+        SimpleNamespace(variant=lambda: "fp32", traces=None),
+        ApiKeys(KEYS["api_keys"]).gate("api"),
+    )
     asyncio.run(endpoint({"type": "http", "headers": []}, receive, send))
     assert sent[0]["status"] == 401
 
