@@ -1,6 +1,6 @@
 """A capacity, and a comparison, in words."""
 
-from contracts.sections import Slo
+from contracts.load_sections import Slo
 from loadtests.capacity import Capacity, Probe
 from loadtests.comparison import Rated
 from loadtests.sizing import Sizing

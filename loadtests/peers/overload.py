@@ -22,8 +22,9 @@ import psutil
 
 from contracts import durable
 from contracts.faults import Fault, RunNotValid, VerdictIsNo
+from contracts.load_sections import Loadtest, Slo
 from contracts.machine import cores, cpu_model
-from contracts.sections import Loadtest, Settings, Slo
+from contracts.sections import Settings
 from contracts.settings import read_settings
 from loadtests.peers.contenders import running
 from loadtests.peers.curves import Dot, Line, Picture, draw

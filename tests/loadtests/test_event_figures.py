@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from contracts.sections import Slo
+from contracts.load_sections import Slo
 from contracts.slo import parse_objective
 from loadtests.answer_log import AnswerLog, read_began, read_requests
 from loadtests.answers import Answer, Model

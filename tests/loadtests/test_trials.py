@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from contracts.faults import RunNotValid
-from contracts.sections import Loadtest, Settings, Slo
+from contracts.load_sections import Loadtest, Slo
+from contracts.sections import Settings
 from loadtests import trials
 from loadtests.capacity import search
 from loadtests.comparison import Rated
