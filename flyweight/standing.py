@@ -12,7 +12,7 @@ from pathlib import Path
 from contracts.artifact import Artifact
 from contracts.faults import Fault, RunNotValid
 from contracts.pointer import move_pointer
-from contracts.settings import Settings
+from contracts.sections import Settings
 from flyweight.asking import await_ready
 from service.serving import server_environment
 
