@@ -1,5 +1,6 @@
 """The routes of one worker, as a Starlette application that BentoML mounts at `/`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -70,7 +71,8 @@ async def _refuse(exchange: Exchange) -> Reply:
 
 
 async def _metrics(exchange: Exchange) -> Reply:
-    return Reply(telemetry.exposition(), telemetry.CONTENT_TYPE)
+    # In a thread, which lets requests in between: many workers take many milliseconds to add up.
+    return Reply(await asyncio.to_thread(telemetry.exposition), telemetry.CONTENT_TYPE)
 
 
 async def _openapi(exchange: Exchange) -> Reply:
