@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint audit bench growth overload soak chaos freshness loadtest memory quality protocols image image-test lock clean
+.PHONY: help setup demo serve test lint audit bench growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,9 @@ image-test: $(INSTALLED)  ## build the image for real, use it, measure its size 
 
 lock: $(INSTALLED)  ## lock the image's packages with their hashes, and write its SBOM (UPGRADE=1: the newest that fit)
 	@./deploy/image/lock
+
+chart:  ## alert rules and dashboard into the Helm chart, which reads no file outside itself
+	cp deploy/prometheus/rules.yml deploy/grafana/dashboard.json deploy/kubernetes/flyweight/files/
 
 clean:  ## remove what the journey wrote; the log and .venv stay
 	rm -rf artifacts runs reports bundle build .flyweight

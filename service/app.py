@@ -9,12 +9,12 @@ from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
-from service import telemetry
+from service import docs_page, telemetry
 from service.errors import MethodNotAllowed, NotFound
 from service.exchange import Endpoint, Exchange, Reply
 from service.openapi import openapi_document
 from service.pages import index, status
-from service.routes import NEEDS, OTHER, PREDICT, ROUTES, USERS
+from service.routes import DOCS_FILE, NEEDS, OTHER, PREDICT, ROUTES, USERS
 from service.worker import Worker
 
 
@@ -36,11 +36,13 @@ def create_app(worker: Worker) -> Starlette:
         "/status": partial(status, worker),
         "/metrics": _metrics,
         "/openapi.json": _openapi,
+        "/docs": docs_page.page,
+        DOCS_FILE: docs_page.file,
         "/": partial(index, worker),
     }
 
     def endpoint(path: str, answer: Callable[[Exchange], Awaitable[Reply]]) -> Endpoint:
-        return Endpoint(path, answer, worker.variant, worker.keys.gate(NEEDS[path]))
+        return Endpoint(path, answer, worker, worker.keys.gate(NEEDS[path]))
 
     routes = [
         Route(path.replace("}", ":any}"), endpoint(path, answer), methods=[ROUTES[path]])
@@ -54,17 +56,17 @@ def create_app(worker: Worker) -> Starlette:
 
 def predict_endpoint(worker: Worker) -> Endpoint:
     """/predict alone, for the short way to it."""
-    return Endpoint(PREDICT, worker.predict, worker.variant, worker.keys.gate(NEEDS[PREDICT]))
+    return Endpoint(PREDICT, worker.predict, worker, worker.keys.gate(NEEDS[PREDICT]))
 
 
 def nowhere_endpoint(worker: Worker) -> Endpoint:
     """What answers where there is nothing."""
-    return Endpoint(OTHER, _refuse, worker.variant)
+    return Endpoint(OTHER, _refuse, worker)
 
 
 async def _refuse(exchange: Exchange) -> Reply:
     path, method = exchange.scope["path"], exchange.scope["method"]
-    route = USERS if path.startswith("/users/") else path
+    route = next((each for each in (USERS, DOCS_FILE) if path.startswith(each.partition("{")[0])), path)
     if route in ROUTES:
         raise MethodNotAllowed(f"{route} takes {ROUTES[route]}, not {method}", ROUTES[route])
     raise NotFound(f"there is nothing at this path; there is {', '.join(ROUTES)}")

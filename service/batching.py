@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
 from typing import Generic, Protocol, TypeVar
 
@@ -159,10 +159,16 @@ class Batcher(Generic[Question, Reply]):
                 _fail(asker, Stopping("the service is stopping; ask again in a moment"))
             raise
         except Exception:
-            _LOG.exception("a batch of %d requests failed", len(batch))
+            told = {"request_id": first_request(asker for _, asker in batch)}
+            _LOG.exception("a batch of %d requests failed", len(batch), extra=told)
             for _, asker in batch:
                 _fail(asker, InternalError())
         return max(0.0, perf_counter() - began)
+
+
+def first_request(askers: Iterable[object]) -> str | None:
+    """The id of one of a batch, for a line in the log about all of it."""
+    return next((found for asker in askers if (found := getattr(asker, "request_id", None))), None)
 
 
 async def let_others_run() -> None:

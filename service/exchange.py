@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -17,9 +18,15 @@ from service.errors import (
     BodyTooLarge,
     HttpError,
     InternalError,
+    Overloaded,
     UnsupportedMediaType,
     error_body,
 )
+from service.overload import Overload
+
+if TYPE_CHECKING:
+    from service.recommender import Recommendation
+    from service.spans import Spans
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_TYPE = 100  # that is said back
@@ -44,10 +51,11 @@ class ClientGone(Exception):
 class Exchange:
     """What a route sees of a request."""
 
-    __slots__ = ("_receive", "headers", "request_id", "scope", "started")
+    __slots__ = ("_receive", "asked", "found", "headers", "received", "request_id", "scope", "started")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.started = perf_counter()
+        self.started = self.received = self.asked = perf_counter()
+        self.found: Recommendation | None = None  # /predict alone finds one
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers.get(b"x-request-id"))
@@ -78,6 +86,15 @@ class Exchange:
                 return body
 
 
+class Host(Protocol):
+    """What an endpoint tells of the requests that it answered; a `Worker` is one."""
+
+    overload: Overload
+    traces: "Spans | None"
+
+    def variant(self) -> str: ...
+
+
 class Endpoint:
     """An ASGI application for one route: whatever happens, one answer and one count."""
 
@@ -85,14 +102,14 @@ class Endpoint:
         self,
         route: str,
         answer: Callable[[Exchange], Awaitable[Reply]],
-        variant: Callable[[], str],
+        host: Host,
         gate: Gate | None = None,
     ) -> None:
-        """`route` and `variant()` are labels of metrics, so they come from closed lists. `gate` stands before
+        """`route` and `host.variant()` are labels of metrics, so they come from closed lists. `gate` stands before
         `answer`, which reads the body."""
         self._route = route
         self._answer = answer
-        self._variant = variant
+        self._host = host
         self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,11 +123,24 @@ class Endpoint:
             return
         except HttpError as error:
             status, reply = error.status, error_reply(error, exchange.request_id)
+            if isinstance(error, Overloaded):
+                self._host.overload.note(self._route, exchange.request_id)
+            log_failure(error, self._route, exchange.request_id)
         except Exception:
-            _LOG.exception("request %s to %s failed", exchange.request_id, self._route)
+            told = {"request_id": exchange.request_id}
+            _LOG.exception("a request for %s failed", self._route, extra=told)
             status, reply = InternalError.status, error_reply(InternalError(), exchange.request_id)
         await _send(send, status, reply, exchange.request_id)
-        telemetry.count_request(self._route, self._variant(), status, exchange.started)
+        telemetry.count_request(self._route, self._host.variant(), status, exchange.started)
+        if self._host.traces is not None:
+            self._host.traces.record(self._route, exchange, status)
+
+
+def log_failure(error: HttpError, route: str, request_id: str) -> None:
+    """A line for an answer that is our fault, 500 and above; what a client does wrong is none."""
+    if error.status >= InternalError.status:
+        told = {"request_id": request_id, "cause": (route, error.code)}
+        _LOG.error("%s answered %d %s: %s", route, error.status, error.code, error.message, extra=told)
 
 
 def error_reply(error: HttpError, request_id: str) -> Reply:

@@ -118,6 +118,7 @@ def test_bento_holds_what_serves_and_nothing_else(bento: Path, artifact: Artifac
     rooms = ("service", "contracts", "flyweight")
     expected = {str(path.relative_to(ROOT)) for room in rooms for path in (ROOT / room).rglob("*.py")}
     expected |= {f"service/scripts/{path.name}" for path in (ROOT / "service/scripts").glob("*.lua")}
+    expected |= {f"service/swagger/{path.name}" for path in (ROOT / "service/swagger").iterdir()}
     expected |= {f"bundle/{artifact.path.name}/{path.name}" for path in artifact.path.iterdir()}
     assert packed == expected | {"bundle/promoted", "flyweight.toml", "bentofile.yaml"}
 
