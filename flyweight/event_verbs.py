@@ -7,7 +7,7 @@ import click
 
 from contracts.faults import RunNotValid, UsageFault
 from contracts.interaction import MAX_ID_LENGTH
-from flyweight.features import feature_cache_client
+from flyweight.features import feature_cache_client, feature_cache_name
 from flyweight.verb import Desk, Outcome, verb
 
 if TYPE_CHECKING:  # polars is imported when a verb is called
@@ -68,11 +68,12 @@ def _ingest_once(desk: Desk, *, wait: bool) -> "Ingested":
 
 
 def _tell(desk: Desk, found: "Ingested") -> None:
-    paths, where = desk.settings.paths, "the Redis of REDIS_URL"
-    if not desk.settings.features.redis_url:
-        where = "the embedded Redis"
+    from export.ingest import REFUSED_FOLDER
+
+    paths = desk.settings.paths
     if found.resumed:
         desk.out.say("       finished what an earlier ingest had begun")
+    where = feature_cache_name(desk.settings)
     desk.out.read(where, f"{found.events + found.duplicates:,} events, {found.served:,} served lists")
     span = " to ".join(dict.fromkeys((*found.days[:1], *found.days[-1:])))
     days = f", {len(found.days):,} days: {span}" if found.days else ""
@@ -82,6 +83,6 @@ def _tell(desk: Desk, found: "Ingested") -> None:
     if found.forgotten:
         desk.out.say(f"       forgotten: {found.forgotten:,} users, {found.erased:,} events of theirs erased")
     if found.refused:
-        desk.out.say(f"       cannot be read: {found.refused:,} entries, kept in {paths.events / '.refused'}")
+        desk.out.say(f"       cannot be read: {found.refused:,} entries, kept in {paths.events / REFUSED_FOLDER}")
     if found.served:
         desk.out.wrote(paths.served, f"{found.served:,} served lists")

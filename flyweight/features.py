@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from service.redis_clients import Client
 
 
+def feature_cache_name(settings: Settings) -> str:
+    """In words."""
+    return "the Redis of REDIS_URL" if settings.features.redis_url else "the embedded Redis"
+
+
 @contextmanager
 def feature_cache_url(settings: Settings) -> Iterator[str]:
     """REDIS_URL, or the embedded Redis: the one that a service runs, else one of our own for the moment."""

@@ -91,11 +91,11 @@ def _search(desk: Desk, orders: dict[str, "Order"]) -> tuple[dict[str, "Capacity
 
 
 def _teller(desk: Desk, runs: list["Told"]) -> Callable[["Told"], None]:
-    from loadtests.capacity_words import render_probe
+    from loadtests.capacity_words import render_trial
 
     def tell(told: "Told") -> None:
         runs.append(told)
-        desk.out.say(f"{told.count:3}  {told.name:24} {render_probe(told.probe)}")
+        desk.out.say(f"{told.count:3}  {told.name:24} {render_trial(told.trial)}")
 
     return tell
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts.faults import UsageFault
-from flyweight.features import feature_cache_url
+from flyweight.features import feature_cache_name, feature_cache_url
 from flyweight.load_verbs import default_url
 from flyweight.verb import A_PATH, THERE, Desk, Outcome, verb
 
@@ -32,11 +32,11 @@ def materialize(
     """
     if (interactions is None) == (synthetic is None):
         raise UsageFault("found both --interactions and --synthetic, or neither; expected one of them.")
-    where = "the Redis of REDIS_URL" if desk.settings.features.redis_url else "the embedded Redis"
     if interactions:
         filled, known = _from_log(desk, interactions, traffic, replace)
     else:
         filled, known = _made_up(desk, synthetic, traffic)
+    where = feature_cache_name(desk.settings)
     desk.out.wrote(where, f"{filled.users:,} users, {filled.interactions:,} interactions")
     if filled.memory:
         desk.out.say(f"       {filled.memory.render()}")

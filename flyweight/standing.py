@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from contracts.artifact import Artifact
 from contracts.faults import Fault, RunNotValid
 from contracts.pointer import move_pointer
-from contracts.settings import Settings
+from contracts.sections import Settings
 from flyweight.asking import await_ready
 from service.serving import server_environment
 
@@ -26,10 +25,12 @@ def standing(artifact: Artifact, settings: Settings, redis_url: str, scratch: Pa
 
     Raises `Fault` with the end of its log when it does not come up.
     """
+    from loadtests.waiting import free_port
+
     copy = scratch / "artifacts" / artifact.path.name
     shutil.copytree(artifact.path, copy, copy_function=_link)
     move_pointer(copy.parent, copy)
-    port = _free_port()
+    port = free_port()
     environment = server_environment(settings, os.environ) | {
         "FLYWEIGHT_PATHS_ARTIFACTS": str(copy.parent),
         "FLYWEIGHT_PATHS_STATE": str(scratch / "state"),
@@ -86,9 +87,3 @@ def _link(source: str, target: str) -> str:
     except OSError:
         shutil.copy2(source, target)
     return target
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -3,8 +3,9 @@
     # began 12345.678                         of time.monotonic, which all processes of a machine share
     DUE LATENCY_MS KNOWN STATE VERSION        seconds since then; milliseconds; 1 for a known user; which artifact
 
-STATE is `ok`, or the reason why the answer is degraded, or `failed:` and why. What failed has latency and version
-`-`. Fields are parted by tabs. Written at the end, so that it costs nothing before; the first line at once.
+STATE is `ok`, or the reason why the answer is degraded, or `failed:` and why. What failed has `-` for latency,
+user and version. Fields are parted by tabs. Written at the end, so that it costs nothing before; the first line
+at once.
 """
 
 import os
@@ -19,7 +20,7 @@ _BEGAN = "# began "
 
 
 class LoggedRequest(NamedTuple):
-    """`latency` in seconds, None for what failed."""
+    """`latency` in seconds, None for what failed. `known`: answered, to a user whom the service knows."""
 
     due: float
     latency: float | None
@@ -48,7 +49,7 @@ class NoLog:
 
     def note(self, answer: Answer, due: float, latency: float, *, known: bool) -> None: ...
 
-    def note_failure(self, why: str, due: float, *, known: bool) -> None: ...
+    def note_failure(self, why: str, due: float) -> None: ...
 
     def write(self) -> None: ...
 
@@ -67,9 +68,9 @@ class AnswerLog(NoLog):
         version = answer.model.version
         self._lines.append(f"{due:.4f}\t{latency * 1000:.3f}\t{known:d}\t{state}\t{version}\n")
 
-    def note_failure(self, why: str, due: float, *, known: bool) -> None:
+    def note_failure(self, why: str, due: float) -> None:
         words = " ".join(why.split())
-        self._lines.append(f"{due:.4f}\t-\t{known:d}\t{FAILED}{words}\t-\n")
+        self._lines.append(f"{due:.4f}\t-\t-\t{FAILED}{words}\t-\n")
 
     def write(self) -> None:
         self._append("".join(self._lines))

@@ -10,6 +10,7 @@ import random
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from math import sqrt
+from statistics import median_high
 
 import msgspec
 
@@ -25,7 +26,7 @@ _MOST_STEPS = 12
 _LOWEST_RATE = 1.0
 
 
-class Probe(msgspec.Struct, frozen=True):
+class Trial(msgspec.Struct, frozen=True):
     """One run. `cpu_us`: CPU time of the service's own processes per request, None where it is not known.
 
     `hopeless`: not valid, and no other rate would mend that.
@@ -56,13 +57,13 @@ class Capacity(msgspec.Struct, frozen=True):
     knee: float | None
     cpu_us: float | None
     lower_bound: bool
-    probes: list[Probe]
+    trials: list[Trial]
 
     @property
     def outcome(self) -> Outcome:
         if self.rate is not None:
             return "met"
-        if self.probes[-1].hopeless or all(probe.outcome == "not valid" for probe in self.probes):
+        if self.trials[-1].hopeless or all(trial.outcome == "not valid" for trial in self.trials):
             return "not valid"
         return "missed"
 
@@ -74,23 +75,24 @@ class Ask(msgspec.Struct, frozen=True):
     confirms: bool = False
 
 
-Search = Generator[Ask, Probe, Capacity]
+Search = Generator[Ask, Trial, Capacity]
 
 
 def search(start: float, luck: random.Random) -> Search:
     """Yields the runs it wants, takes what came of them, returns the capacity."""
-    probes: list[Probe] = []
+    trials: list[Trial] = []
     try:
-        confirmed = yield from _find(start, probes, luck)
+        confirmed = yield from _find(start, trials, luck)
     except _Hopeless:
         confirmed = None
+    spent = [p.cpu_us for p in trials if p.cpu_us is not None and confirmed and p.rate == confirmed]
     return Capacity(
         rate=confirmed,
-        knee=knee_of(probes),
-        cpu_us=_median([p.cpu_us for p in probes if p.cpu_us is not None and confirmed and p.rate == confirmed]),
+        knee=knee_of(trials),
+        cpu_us=median_high(spent) if spent else None,
         lower_bound=confirmed is not None
-        and not any(p.outcome == "missed" and p.rate > confirmed for p in probes),
-        probes=probes,
+        and not any(p.outcome == "missed" and p.rate > confirmed for p in trials),
+        trials=trials,
     )
 
 
@@ -98,31 +100,31 @@ class _Hopeless(Exception):
     """The last run was not valid, and no other rate would mend that."""
 
 
-def _find(start: float, probes: list[Probe], luck: random.Random) -> Generator[Ask, Probe, float | None]:
-    low, high = yield from _bracket(start, probes)
+def _find(start: float, trials: list[Trial], luck: random.Random) -> Generator[Ask, Trial, float | None]:
+    low, high = yield from _bracket(start, trials)
     while low and high and high / low > PRECISION:
         middle = sqrt(low * high)
-        probe = yield from _try(Ask(middle), probes)
-        low, high = (middle, high) if probe.met else (low, middle)
-    return (yield from _confirm_or_lower(low, probes, luck)) if low else None
+        trial = yield from _try(Ask(middle), trials)
+        low, high = (middle, high) if trial.met else (low, middle)
+    return (yield from _confirm_or_lower(low, trials, luck)) if low else None
 
 
-def _try(ask: Ask, probes: list[Probe]) -> Generator[Ask, Probe, Probe]:
-    probe = yield ask
-    probes.append(probe)
-    if probe.hopeless:
+def _try(ask: Ask, trials: list[Trial]) -> Generator[Ask, Trial, Trial]:
+    trial = yield ask
+    trials.append(trial)
+    if trial.hopeless:
         raise _Hopeless
-    return probe
+    return trial
 
 
-def _bracket(start: float, probes: list[Probe]) -> Generator[Ask, Probe, tuple[float | None, float | None]]:
+def _bracket(start: float, trials: list[Trial]) -> Generator[Ask, Trial, tuple[float | None, float | None]]:
     """The highest rate that was met and the lowest that was missed; None where there was none."""
     met: float | None = None
     missed: float | None = None
     rate = start
     for _ in range(_MOST_STEPS):
-        probe = yield from _try(Ask(rate), probes)
-        if probe.met:
+        trial = yield from _try(Ask(rate), trials)
+        if trial.met:
             met = rate
         else:
             missed = rate
@@ -133,25 +135,25 @@ def _bracket(start: float, probes: list[Probe]) -> Generator[Ask, Probe, tuple[f
 
 
 def _confirm_or_lower(
-    found: float, probes: list[Probe], luck: random.Random
-) -> Generator[Ask, Probe, float | None]:
+    found: float, trials: list[Trial], luck: random.Random
+) -> Generator[Ask, Trial, float | None]:
     """What was found by single runs may have been luck: as long as nothing is confirmed, lower rates are tried."""
     for _ in range(_CONFIRMING_ROUNDS):
-        confirmed = yield from _confirm(found, probes, luck)
+        confirmed = yield from _confirm(found, trials, luck)
         if confirmed:
             return confirmed
         found *= _LOWER[-1] * _LOWER[1]
     return None
 
 
-def _confirm(found: float, probes: list[Probe], luck: random.Random) -> Generator[Ask, Probe, float | None]:
+def _confirm(found: float, trials: list[Trial], luck: random.Random) -> Generator[Ask, Trial, float | None]:
     """The highest of some rates that was met in most of its runs, and all below it too."""
     asks = [Ask(found * part, confirms=True) for part in _LOWER for _ in range(CONFIRMATIONS)]
     luck.shuffle(asks)
     met: defaultdict[float, int] = defaultdict(int)
     for ask in asks:
-        probe = yield from _try(ask, probes)
-        met[ask.rate] += probe.met
+        trial = yield from _try(ask, trials)
+        met[ask.rate] += trial.met
     confirmed = None
     for rate in sorted({ask.rate for ask in asks}):
         if met[rate] <= CONFIRMATIONS // 2:
@@ -160,9 +162,9 @@ def _confirm(found: float, probes: list[Probe], luck: random.Random) -> Generato
     return confirmed
 
 
-def knee_of(probes: Sequence[Probe]) -> float | None:
+def knee_of(trials: Sequence[Trial]) -> float | None:
     """Where the queue begins to show."""
-    measured = sorted((probe.rate, probe.p99_ms) for probe in probes if probe.p99_ms is not None)
+    measured = sorted((trial.rate, trial.p99_ms) for trial in trials if trial.p99_ms is not None)
     if not measured:
         return None
     knee, least = measured[0]
@@ -173,7 +175,7 @@ def knee_of(probes: Sequence[Probe]) -> float | None:
     return knee
 
 
-def probe_of(verdict: Verdict, rate: float, cpu_seconds: float | None, *, confirms: bool) -> Probe:
+def trial_of(verdict: Verdict, rate: float, cpu_seconds: float | None, *, confirms: bool) -> Trial:
     """A service that weakens its answers so that the run is not valid could not carry the rate: that is missed."""
     figures = verdict.figures
     missed = [
@@ -182,7 +184,7 @@ def probe_of(verdict: Verdict, rate: float, cpu_seconds: float | None, *, confir
         if not o.met
     ]
     answered = max(verdict.counts.answered, 1)
-    return Probe(
+    return Trial(
         rate=rate,
         outcome="missed" if verdict.blame == "service" else verdict.outcome,
         why="; ".join(verdict.problems or missed),
@@ -193,7 +195,3 @@ def probe_of(verdict: Verdict, rate: float, cpu_seconds: float | None, *, confir
         confirms=confirms,
         hopeless=verdict.blame == "setup",
     )
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return sorted(values)[len(values) // 2] if values else None

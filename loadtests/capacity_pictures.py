@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from contracts.slo import parse_objective
-from loadtests.capacity import Probe
+from loadtests.capacity import Trial
 from loadtests.comparison import Rated
-from loadtests.report_style import INK, LINES, WIDTH, Html, add_axes, inlined, number, scale
+from loadtests.drawing import INK, LINES, WIDTH, add_axes, inlined, scale
+from loadtests.report_style import Html, number
 
 _COLOURS = ("#2368b4", "#b3541e", "#15703a", "#7a3e9d", "#8a5a00", "#b3261e", "#3d4a57", "#0e7c86")
 _MARKERS = "osD^vPX*"
@@ -26,7 +27,7 @@ def draw_throughput(rated: Sequence[Rated], objectives: Sequence[str]) -> Html:
     with matplotlib.rc_context(LINES | {"svg.hashsalt": "throughput"}):
         figure, axes = _figure("requests per second", "p99 of a run, ms")
         bounds = [read.bound for one in objectives if (read := parse_objective(one)).percent == 99]
-        scale(axes, [probe.p99_ms for one in rated for probe in _measured(one)] + bounds)
+        scale(axes, [trial.p99_ms for one in rated for trial in _measured(one)] + bounds)
         for bound in bounds:
             axes.axhline(bound, color=INK, lw=1.2, ls=(0, (5, 3)))
             axes.annotate(
@@ -34,7 +35,7 @@ def draw_throughput(rated: Sequence[Rated], objectives: Sequence[str]) -> Html:
                 textcoords="offset points",
             )  # fmt: skip
         for place, one in enumerate(rated):
-            _draw_probes(axes, one, place)
+            _draw_trials(axes, one, place)
         axes.set_xlim(left=0)
         _name_lines(axes)
         return inlined(figure, "Latency against throughput of every run; the figures stand in the table of runs")
@@ -71,25 +72,25 @@ def _name_lines(axes: Axes) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncols=3, borderaxespad=0)
 
 
-def _draw_probes(axes: Axes, one: Rated, place: int) -> None:
+def _draw_trials(axes: Axes, one: Rated, place: int) -> None:
     colour, marker = _COLOURS[place % 8], _MARKERS[place % 8]
-    probes = _measured(one)
-    medians = list(_medians(probes))
+    trials = _measured(one)
+    medians = list(_medians(trials))
     axes.plot(*zip(*medians, strict=True), color=colour, lw=1.6, marker=marker, markersize=0, label=one.name)
     for met in (True, False):
-        points = [(probe.rate, probe.p99_ms) for probe in probes if probe.met == met]
+        points = [(trial.rate, trial.p99_ms) for trial in trials if trial.met == met]
         across, up = zip(*points, strict=True) if points else ((), ())
         axes.plot(across, up, ls="", marker=marker, color=colour, mfc=colour if met else "#ffffff", markersize=6)
     if one.capacity.rate:
         axes.axvline(one.capacity.rate, color=colour, lw=1.1, ls=(0, (1, 1.5)))
 
 
-def _measured(one: Rated) -> list[Probe]:
+def _measured(one: Rated) -> list[Trial]:
     """In the order of their rates. A p99 beyond any bound has no place in a picture."""
-    found = [probe for probe in one.capacity.probes if probe.p99_ms is not None and math.isfinite(probe.p99_ms)]
-    return sorted(found, key=lambda probe: probe.rate)
+    found = [trial for trial in one.capacity.trials if trial.p99_ms is not None and math.isfinite(trial.p99_ms)]
+    return sorted(found, key=lambda trial: trial.rate)
 
 
-def _medians(probes: Sequence[Probe]) -> Iterator[tuple[float, float]]:
-    for rate, group in groupby(probes, key=lambda probe: probe.rate):
-        yield rate, median(probe.p99_ms for probe in group)
+def _medians(trials: Sequence[Trial]) -> Iterator[tuple[float, float]]:
+    for rate, group in groupby(trials, key=lambda trial: trial.rate):
+        yield rate, median(trial.p99_ms for trial in group)

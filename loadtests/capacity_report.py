@@ -31,7 +31,7 @@ def _headline(rating: Rating, title: str) -> Html:
     rated, objectives = rating.rated, ", ".join(map(_in_words, rating.objectives)) or "no objective at all"
     outcomes = [one.capacity.outcome for one in rated]
     if len(rated) > 1:
-        words = f"{len(rated)} artifacts, {sum(len(one.capacity.probes) for one in rated)} runs in turn"
+        words = f"{len(rated)} artifacts, {sum(len(one.capacity.trials) for one in rated)} runs in turn"
     else:
         words = _IN_SHORT.get(outcomes[0]) or f"{_rate(rated[0])} requests/s"
     named = [
@@ -80,7 +80,7 @@ def _value(rated: list[Rated]) -> Html:
 
 
 def _throughput(rating: Rating) -> list[Html]:
-    if not any(probe.p99_ms is not None for one in rating.rated for probe in one.capacity.probes):
+    if not any(trial.p99_ms is not None for one in rating.rated for trial in one.capacity.trials):
         return [element("p", "No run was valid: no latency is known.")]
     note = "A dot is a run, hollow where it missed the SLO; a dotted line is the capacity that was confirmed."
     return [draw_throughput(rating.rated, rating.objectives), element("p", note, class_="quiet")]
@@ -89,11 +89,11 @@ def _throughput(rating: Rating) -> list[Html]:
 def _runs(one: Rated) -> Html:
     rows = (
         (
-            place, f"{probe.rate:,.0f}", probe.outcome + (", again" if probe.confirms else ""),
-            *(look.ABSENT if ms is None else milliseconds(ms) for ms in (probe.p50_ms, probe.p99_ms)),
-            percent(probe.goodput), None if probe.cpu_us is None else f"{probe.cpu_us:,.0f}", probe.why,
+            place, f"{trial.rate:,.0f}", trial.outcome + (", again" if trial.confirms else ""),
+            *(look.ABSENT if ms is None else milliseconds(ms) for ms in (trial.p50_ms, trial.p99_ms)),
+            percent(trial.goodput), None if trial.cpu_us is None else f"{trial.cpu_us:,.0f}", trial.why,
         )
-        for place, probe in enumerate(one.capacity.probes, start=1)
+        for place, trial in enumerate(one.capacity.trials, start=1)
     )  # fmt: skip
     heads = ("run", "requests/s", "SLO", "p50", "p99", "goodput", "CPU us per request", "why not")
     return joined(element("h3", f"{one.name} {one.version}"), table(heads, rows))

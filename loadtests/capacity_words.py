@@ -1,23 +1,23 @@
 """A capacity, and a comparison, in words."""
 
-from contracts.sections import Slo
-from loadtests.capacity import Capacity, Probe
+from contracts.load_sections import Slo
+from loadtests.capacity import Capacity, Trial
 from loadtests.comparison import Rated
 from loadtests.sizing import Sizing
 
 
-def render_probe(probe: Probe) -> str:
-    latency = "" if probe.p99_ms is None else f"p50 {probe.p50_ms:.2f} ms, p99 {probe.p99_ms:.2f} ms"
-    cpu = "" if probe.cpu_us is None else f", {probe.cpu_us:,.0f} us of CPU per request"
-    again = " (again)" if probe.confirms else ""
-    return f"{probe.rate:8,.0f}/s{again}  {probe.outcome:9} {latency}{cpu}{'  ' + probe.why if probe.why else ''}"
+def render_trial(trial: Trial) -> str:
+    latency = "" if trial.p99_ms is None else f"p50 {trial.p50_ms:.2f} ms, p99 {trial.p99_ms:.2f} ms"
+    cpu = "" if trial.cpu_us is None else f", {trial.cpu_us:,.0f} us of CPU per request"
+    again = " (again)" if trial.confirms else ""
+    return f"{trial.rate:8,.0f}/s{again}  {trial.outcome:9} {latency}{cpu}{'  ' + trial.why if trial.why else ''}"
 
 
 def render(capacity: Capacity, slo: Slo, url: str, cores: int, sizing: Sizing | None) -> str:
     """The capacity of one service as a few lines. `cores`: of the machine that service and generator share."""
     bounds = ", ".join(objective.expression for objective in slo.objectives("server"))
     if capacity.outcome == "not valid":
-        return f"capacity of {url}: not valid, no figure; {capacity.probes[-1].why}"
+        return f"capacity of {url}: not valid, no figure; {capacity.trials[-1].why}"
     if capacity.rate is None:
         return f"capacity of {url}: none; {bounds} was not kept at any rate that was tried"
     least = "at least " if capacity.lower_bound else ""

@@ -6,12 +6,12 @@ exactly, and an answer to them can be held against their history as ever.
 
 import random
 import time
-from itertools import accumulate, count
+from itertools import count
 from typing import NamedTuple
 
 import msgspec
 
-from loadtests.traffic import KnownUser, Traffic
+from loadtests.traffic import KnownUser, Traffic, zipf_weights
 
 _MOST_EVENTS = 3
 """Of a call."""
@@ -44,7 +44,7 @@ class Clicks:
 
     def __init__(self, clickers: list[KnownUser], items: list[str], zipf_exponent: float, luck: random.Random):
         self._clickers, self._items, self._luck = clickers, items, luck
-        self._weights = list(accumulate(rank**-zipf_exponent for rank in range(1, len(clickers) + 1)))
+        self._weights = zipf_weights(len(clickers), zipf_exponent)
         self._run, self._numbers = f"{luck.getrandbits(64):016x}", count(1)
 
     def some_user(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from loadtests.capacity import Ask, Capacity, Probe, Search
+from loadtests.capacity import Ask, Capacity, Search, Trial
 from loadtests.sizing import Sizing
 from loadtests.verdict import Setup
 
@@ -41,15 +41,15 @@ class Rating(msgspec.Struct, frozen=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=2)
 
 
-def interleave(searches: Mapping[str, Search], run: Callable[[str, Ask], Probe]) -> dict[str, Capacity]:
+def interleave(searches: Mapping[str, Search], run: Callable[[str, Ask], Trial]) -> dict[str, Capacity]:
     """Drive all searches, one run of each in turn, so that a machine that changes meanwhile changes for all."""
     found: dict[str, Capacity] = {}
     asks = {name: next(search) for name, search in searches.items()}
     while asks:
         for name in list(asks):
-            probe = run(name, asks[name])
+            trial = run(name, asks[name])
             try:
-                asks[name] = searches[name].send(probe)
+                asks[name] = searches[name].send(trial)
             except StopIteration as end:
                 found[name] = end.value
                 del asks[name]

@@ -2,17 +2,14 @@
 
 from loadtests import report_style as look
 from loadtests.event_verdict import EventsVerdict
-from loadtests.event_words import listed
-from loadtests.objectives import JudgedObjective
-from loadtests.report_style import Html, element, facts, milliseconds, percent, section, table
+from loadtests.objective_words import listed
+from loadtests.report_style import Html, facts, milliseconds, section, table
 
 
 def events_section(events: EventsVerdict) -> Html:
     counts = events.counts
-    words = {True: element("b", "✓ met", class_="met"), False: element("b", "✗ MISSED", class_="missed")}
     judged = [("events", one) for one in events.objectives]
     judged += [("freshness", one) for one in events.freshness_objectives]
-    rows = [(f"{of_what}: {one.expression}", _found(one), words[one.met]) for of_what, one in judged]
     percents = {
         "POST /events": events.latency_ms,
         "from the 202 to the first answer that reflects the event": events.freshness_ms,
@@ -24,7 +21,7 @@ def events_section(events: EventsVerdict) -> Html:
     ]
     return section(
         "Events",
-        table(("objective", "found", "verdict"), rows) if rows else "",
+        look.objectives_table(judged) if judged else "",
         *tables,
         facts([
             ("sent", f"{counts.sent:,} events in {counts.calls:,} calls; {counts.resent:,} calls again"),
@@ -35,7 +32,3 @@ def events_section(events: EventsVerdict) -> Html:
         ]),
         look.counted("Refused calls", counts.refused, max(counts.calls + counts.resent, 1), "calls"),
     )  # fmt: skip
-
-
-def _found(one: JudgedObjective) -> str:
-    return milliseconds(one.value) if one.expression.startswith("p(") else percent(one.value)

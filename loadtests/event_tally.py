@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import msgspec
 from hdrh.histogram import HdrHistogram
 
-HIGHEST_US = 120_000_000
-_DIGITS = 3
+from loadtests.counting import add_counts, count, microseconds, new_histogram
 
 
 class EventCounts(msgspec.Struct):
@@ -44,8 +43,8 @@ class EventTally:
 
     def __init__(self) -> None:
         self.counts = EventCounts()
-        self.latency_us = _histogram()
-        self.freshness_us = _histogram()
+        self.latency_us = new_histogram()
+        self.freshness_us = new_histogram()
 
     def begin_call(self, events: int) -> None:
         self.counts.calls += 1
@@ -57,19 +56,19 @@ class EventTally:
         self.counts.duplicates += duplicates
         self.counts.rejected += rejected
         if latency is not None:
-            self.latency_us.record_value(_microseconds(latency))
+            self.latency_us.record_value(microseconds(latency))
 
     def record_refused(self, why: str) -> None:
-        _count(self.counts.refused, why)
+        count(self.counts.refused, why)
 
     def record_reflected(self, seconds: float, *, at_once: bool) -> None:
         """An answer reflects the click; `at_once`: the very next one did."""
         self.counts.reflected += at_once
         self.counts.stale += not at_once
-        self.freshness_us.record_value(_microseconds(seconds))
+        self.freshness_us.record_value(microseconds(seconds))
 
     def record_unmeasured(self, why: str) -> None:
-        _count(self.counts.unmeasured, why)
+        count(self.counts.unmeasured, why)
 
     def report(self) -> dict[str, object]:
         """All sums, in plain types, for the process that adds up."""
@@ -82,27 +81,9 @@ class EventTally:
             setattr(self, name, HdrHistogram.decode(report[name]))
 
     def add(self, other: "EventTally") -> None:
-        for name in EventCounts.__struct_fields__:
-            mine, theirs = getattr(self.counts, name), getattr(other.counts, name)
-            if isinstance(mine, int):
-                setattr(self.counts, name, mine + theirs)
-            else:
-                for key, number in theirs.items():
-                    _count(mine, key, number)
+        add_counts(self.counts, other.counts)
         for name in _HISTOGRAMS:
             getattr(self, name).add(getattr(other, name))
 
 
 _HISTOGRAMS = ("latency_us", "freshness_us")
-
-
-def _histogram() -> HdrHistogram:
-    return HdrHistogram(1, HIGHEST_US, _DIGITS)
-
-
-def _microseconds(seconds: float) -> int:
-    return min(max(1, round(seconds * 1e6)), HIGHEST_US)
-
-
-def _count(counter: dict[str, int], key: str, number: int = 1) -> None:
-    counter[key] = counter.get(key, 0) + number

@@ -75,9 +75,8 @@ class Freshness:
         answer = _read(posted.content) if posted.status == 200 else None
         log, latency = session.tally.log, session.now() - sent
         if answer is None or not answer.items:
-            why = posted.why or "an answer that cannot be read, or is empty"
             counts.failed += 1
-            log.note_failure(why, sent, known=True)
+            log.note_failure(posted.why or "an answer that cannot be read, or is empty", sent)
             return None
         log.note(answer, sent, latency, known=True)
         return None if answer.degraded else [item.item_id for item in answer.items]

@@ -17,17 +17,16 @@ from locust import FastHttpUser, task
 from locust.contrib.fasthttp import ResponseContextManager
 from locust.exception import StopUser
 
-from contracts.client_key import key_headers
 from loadtests import stage
 from loadtests.answers import Answer, NoAnswer, WrongAnswer, check_answer
 from loadtests.clock import Clock
 from loadtests.load import Load
+from loadtests.posting import HEADERS
 from loadtests.retrying import Retrying
 from loadtests.session import ANSWER_TIMEOUT_SECONDS, TOO_LATE, Session
 from loadtests.traffic import Traffic
 from loadtests.visits import Question
 
-_HEADERS = {"Content-Type": "application/json", **key_headers()}
 _SETTLE_SECONDS = 0.5
 MOST_IN_FLIGHT = 1000
 """Of one process. When so many wait, the service is far behind; who is due then waits here, and that counts."""
@@ -166,7 +165,7 @@ class Generator(FastHttpUser):
                 f"{self.session.url}/predict",
                 name="/predict",
                 data=question.body(),
-                headers={"X-Request-Id": sent_id, **_HEADERS},
+                headers={"X-Request-Id": sent_id, **HEADERS},
                 catch_response=True,
             )
         except gevent.Timeout as timeout:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from contracts.faults import UsageFault
-from contracts.sections import Loadtest, Slo
+from contracts.load_sections import Loadtest, Slo
 from contracts.settings import read_settings
 from loadtests.event_options import EventOptions, add_event_options, read_event_options
 

@@ -16,6 +16,10 @@ class JudgedObjective(msgspec.Struct, forbid_unknown_fields=True):
     value: float | None
     met: bool
 
+    @property
+    def is_latency(self) -> bool:
+        return self.expression.startswith("p(")
+
 
 def percentile_ms(valid_us: HdrHistogram, percent: float, begun: int) -> float | None:
     """Nearest rank among `begun` requests of which only those in `valid_us` were answered well.

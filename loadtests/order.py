@@ -1,7 +1,7 @@
 """One run that is wanted, and whether it can be played at all."""
 
+import contextlib
 import http.client
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from loadtests.event_options import EventOptions, check_events
 from loadtests.load import check_processes
 from loadtests.traffic import read_traffic
 from loadtests.validity import NO_OBJECTIVE
+from loadtests.waiting import await_that
 
 SCENARIOS = {
     path.stem.replace("_", "-"): path for path in sorted(Path(__file__).parent.glob("scenarios/[a-z]*.py"))
@@ -68,12 +69,11 @@ def _check_that_something_answers(url: str) -> None:
 
 def answers_within(url: str, seconds: float) -> bool:
     """Wait until something answers again at `url`, at most so long."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
+
+    def answers() -> bool:
+        with contextlib.suppress(RunNotValid):
             _check_that_something_answers(url)
             return True
-        except RunNotValid:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.1)
+        return False
+
+    return await_that(answers, seconds)

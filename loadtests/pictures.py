@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from contracts.slo import parse_objective
-from loadtests.report_style import INK, LINES, RIGHT, WIDTH, Html, add_axes, inlined, number, percent, scale
-from loadtests.verdict import HookRun, JudgedObjective, OneSecond, Verdict
+from loadtests.drawing import INK, LINES, RIGHT, WIDTH, add_axes, inlined, scale
+from loadtests.figures import OneSecond
+from loadtests.report_style import Html, number, percent
+from loadtests.verdict import HookRun, JudgedObjective, Verdict
 
 _BLUE, _PALE, _RED, _AMBER, _GREEN = "#2368b4", "#b9d2ec", "#b3261e", "#b7791f", "#15703a"
 _BOX = {"facecolor": "#ffffff", "alpha": 0.85, "linewidth": 0, "pad": 1}
@@ -26,7 +28,7 @@ def draw_latency(verdict: Verdict) -> Html:
 
     Each objective `p(N) < B` is a corner that the curve must pass below. Needs a curve.
     """
-    bounds = [one for one in verdict.objectives if parse_objective(one.expression).percent is not None]
+    bounds = [one for one in verdict.objectives if one.is_latency]
     with matplotlib.rc_context(LINES | {"svg.hashsalt": "latency"}):
         figure = Figure(figsize=(WIDTH / 72, 400 / 72), dpi=72)
         axes = add_axes(figure, 400, bottom=50, top=380, right=745 if bounds else RIGHT)

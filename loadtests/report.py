@@ -1,17 +1,16 @@
 """The verdict of a load test as one HTML page for a person: no script, and nothing from outside."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from contracts import durable
 from contracts.reasons import Reason
-from contracts.slo import parse_objective
 from loadtests import report_style as look
 from loadtests.event_report import events_section
+from loadtests.figures import Figures
 from loadtests.pictures import draw_latency, draw_seconds
 from loadtests.report_style import Html, element, facts, joined, milliseconds, number, percent, section, table
 from loadtests.validity import MAX_CLOCK_JUMP_SECONDS, MAX_CPU_SHARE
-from loadtests.verdict import Figures, JudgedObjective, Verdict
+from loadtests.verdict import Verdict
 from loadtests.wording import CLOSED_WORKLOAD, describe_end, describe_mix, find_warnings
 
 _WORDS = {"met": "SLO met", "missed": "SLO missed", "not valid": "Not valid"}
@@ -61,7 +60,7 @@ def _verdict(verdict: Verdict, title: str) -> Html:
         header,
         problems if verdict.problems else "",
         element("ul", *(element("li", warning) for warning in warnings), class_="problems") if warnings else "",
-        _objectives(verdict.objectives) if verdict.objectives else "",
+        look.objectives_table(("", one) for one in verdict.objectives) if verdict.objectives else "",
         _tiles(verdict.figures) if verdict.figures else "",
     )
 
@@ -76,18 +75,6 @@ def _sentence(verdict: Verdict) -> str:
         f"{begun:,} requests were due in {number(verdict.health.seconds)} s, and "
         f"{percent(verdict.figures.success)} of them were answered well."
     )
-
-
-def _objectives(objectives: Iterable[JudgedObjective]) -> Html:
-    words = {True: element("b", "✓ met", class_="met"), False: element("b", "✗ MISSED", class_="missed")}
-    return table(("objective", "found", "verdict"), ((*_in_words(one), words[one.met]) for one in objectives))
-
-
-def _in_words(judged: JudgedObjective) -> tuple[str, str]:
-    """What was asked and what was found, with units."""
-    if parse_objective(judged.expression).percent is not None:
-        return f"{judged.expression} ms", milliseconds(judged.value)
-    return judged.expression, percent(judged.value)
 
 
 def _tiles(figures: Figures) -> Html:

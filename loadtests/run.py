@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from loadtests.event_options import WITH_EVENTS
 from loadtests.live import LIVE, Now
 from loadtests.order import SCENARIOS, Order, check
 from loadtests.verdict import Verdict
+from loadtests.waiting import free_port
 
 VERDICT, TABLES, LOG, ACCEPTED = "verdict.json", "locust.html", "locust.log", "accepted-events.txt"
 GRACE_SECONDS = 60
@@ -81,7 +81,7 @@ def _command(order: Order, settings: Settings, folder: Path) -> list[str]:
         "--csv": folder / "locust",
     }
     if order.processes > 1:
-        port = _free_port()  # locust's own is the same for every load test of a machine, whose workers would meet
+        port = free_port()  # locust's own is the same for every load test of a machine, whose workers would meet
         options |= {"--processes": order.processes, "--master-bind-port": port, "--master-port": port}
     if order.traffic:
         options["--traffic"] = order.traffic.resolve()
@@ -169,8 +169,3 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _explain(exit_code: int, log: str) -> Fault:
     tail = "\n".join(re.sub(r"^\[[^]]*\] ", "", line) for line in log.strip().splitlines()[-15:])
     return Fault(f"locust ended with exit code {exit_code} and without a verdict. Its last words:\n{tail}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]

@@ -1,8 +1,6 @@
 """What happened, counted by ourselves: one tally per generator process, added up without loss.
 
-Latencies go into HDR histograms (hdrhistogram.org), in microseconds with three significant digits, which are added
-up bucket by bucket: a percentile over several processes is that of all requests together, never a mean of
-percentiles. A process always reports all its sums, so a report that is lost is made good by the next one.
+A process always reports all its sums, so a report that is lost is made good by the next one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,65 +11,19 @@ from hdrh.histogram import HdrHistogram
 from contracts.reasons import Source
 from loadtests.answer_log import NoLog
 from loadtests.answers import Answer
+from loadtests.counting import count, microseconds, new_histogram
+from loadtests.counts import Counts, Health
 from loadtests.event_tally import EventTally
 from loadtests.visits import Question
 
-HIGHEST_US = 120_000_000
-_DIGITS, _DIGITS_OF_A_SECOND = 3, 2
-
-
-class Counts(msgspec.Struct):
-    """Requests by what became of them. `sources`, `reasons` and `versions` count valid answers only.
-
-    `begun`: all that were due. `good`: valid, not degraded and within the bound. `known_without_model`: valid
-    answers to known users from another source than the model, by reason; `anonymous_…`: to those who sent a
-    history. `most_in_flight`: of one process. `visits`: how many began, `known_visits` of them by known users.
-    """
-
-    begun: int = 0
-    answered: int = 0
-    good: int = 0
-    failures: dict[str, int] = {}
-    sources: dict[str, int] = {}
-    reasons: dict[str, int] = {}
-    versions: dict[str, int] = {}
-    known_by_model: int = 0
-    known_without_model: dict[str, int] = {}
-    most_in_flight: int = 0
-    anonymous_by_model: int = 0
-    anonymous_without_model: dict[str, int] = {}
-    visits: int = 0
-    known_visits: int = 0
-
-    @property
-    def valid(self) -> int:
-        return sum(self.reasons.values())
-
-    @property
-    def unanswered(self) -> int:
-        return self.begun - self.answered
-
-
-class Health(msgspec.Struct):
-    """Of a generator process; `cpu_share`: of one core. `finished`: it reported its end.
-
-    `first_good_seconds`: from the start to when the first good answer had come. `due_seconds`: the part of
-    `seconds` in which requests were due, without the wait for the last answers; 0 where that is not known.
-    """
-
-    seconds: float = 0.0
-    first_good_seconds: float | None = None
-    cpu_share: float = 0.0
-    clock_jump_seconds: float = 0.0
-    finished: bool = False
-    due_seconds: float = 0.0
+_DIGITS_OF_A_SECOND = 2
 
 
 class Second:
     """One second of a run: latencies of valid answers by when they were due, and how many were not good."""
 
     def __init__(self) -> None:
-        self.latency_us = HdrHistogram(1, HIGHEST_US, _DIGITS_OF_A_SECOND)
+        self.latency_us = new_histogram(_DIGITS_OF_A_SECOND)
         self.begun = self.failed = self.degraded = 0
 
 
@@ -84,9 +36,9 @@ class Tally:
     def __init__(self, bound_us: float = float("inf")) -> None:
         self.counts = Counts()
         self.health = Health()
-        self.healthy_us = HdrHistogram(1, HIGHEST_US, _DIGITS)
-        self.degraded_us = HdrHistogram(1, HIGHEST_US, _DIGITS)
-        self.lag_us = HdrHistogram(1, HIGHEST_US, _DIGITS)
+        self.healthy_us = new_histogram()
+        self.degraded_us = new_histogram()
+        self.lag_us = new_histogram()
         self.seconds: dict[int, Second] = {}
         self._new_seconds: set[int] = set()
         self._sent_seconds: set[int] = set()
@@ -102,19 +54,19 @@ class Tally:
             self.counts.visits += 1
             self.counts.known_visits += question.known
         self._second(due).begun += 1
-        self.lag_us.record_value(_microseconds(lag))
+        self.lag_us.record_value(microseconds(lag))
         self._in_flight += 1
         self.counts.most_in_flight = max(self.counts.most_in_flight, self._in_flight)
 
     def record_answer(self, question: Question, answer: Answer, due: float, latency: float) -> None:
         """`latency`: seconds from when the request was due to when all of its answer had come."""
-        counts, second, latency_us = self.counts, self._second(due), _microseconds(latency)
+        counts, second, latency_us = self.counts, self._second(due), microseconds(latency)
         self._in_flight -= 1
         self.log.note(answer, due, latency, known=question.known)
         counts.answered += 1
-        _count(counts.sources, answer.source)
-        _count(counts.reasons, answer.reason)
-        _count(counts.versions, f"{answer.model.name}:{answer.model.variant} {answer.model.version}")
+        count(counts.sources, answer.source)
+        count(counts.reasons, answer.reason)
+        count(counts.versions, f"{answer.model.name}:{answer.model.variant} {answer.model.version}")
         self._count_model(question, answer)
         second.latency_us.record_value(latency_us)
         second.degraded += answer.degraded
@@ -130,18 +82,18 @@ class Tally:
         if question.known and by_model:
             counts.known_by_model += 1
         elif question.known:
-            _count(counts.known_without_model, answer.reason)
+            count(counts.known_without_model, answer.reason)
         elif question.history and by_model:
             counts.anonymous_by_model += 1
         elif question.history:
-            _count(counts.anonymous_without_model, answer.reason)
+            count(counts.anonymous_without_model, answer.reason)
 
     def record_failure(self, complaint: str, due: float, *, answered: bool) -> None:
         self._in_flight -= 1
-        self.log.note_failure(complaint, due, known=False)
+        self.log.note_failure(complaint, due)
         self.counts.answered += answered
         self._second(due).failed += 1
-        _count(self.counts.failures, complaint)
+        count(self.counts.failures, complaint)
 
     def _second(self, due: float) -> Second:
         second = int(due)
@@ -183,7 +135,7 @@ def add_up(tallies: Iterable[Tally]) -> Tally:
     total = Tally()
     total.health.finished = True
     for tally in tallies:
-        _add_counts(total.counts, tally.counts)
+        total.counts.add(tally.counts)
         total.events.add(tally.events)
         for name in ("seconds", "cpu_share", "clock_jump_seconds", "due_seconds"):
             setattr(total.health, name, max(getattr(total.health, name), getattr(tally.health, name)))
@@ -198,20 +150,3 @@ def add_up(tallies: Iterable[Tally]) -> Tally:
             sums.degraded += one.degraded
             sums.latency_us.add(one.latency_us)
     return total
-
-
-def _add_counts(sums: Counts, counts: Counts) -> None:
-    for name in ("begun", "answered", "good", "known_by_model", "anonymous_by_model", "visits", "known_visits"):
-        setattr(sums, name, getattr(sums, name) + getattr(counts, name))
-    for name in ("failures", "sources", "reasons", "versions", "known_without_model", "anonymous_without_model"):
-        for key, number in getattr(counts, name).items():
-            _count(getattr(sums, name), key, number)
-    sums.most_in_flight = max(sums.most_in_flight, counts.most_in_flight)
-
-
-def _microseconds(seconds: float) -> int:
-    return min(max(1, round(seconds * 1e6)), HIGHEST_US)
-
-
-def _count(counter: dict[str, int], key: str, number: int = 1) -> None:
-    counter[str(key)] = counter.get(str(key), 0) + number

@@ -10,6 +10,7 @@ in order, for `--replay`.
 """
 
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 
@@ -40,6 +41,12 @@ class Traffic(msgspec.Struct, forbid_unknown_fields=True, dict=True):
     @property
     def median_history(self) -> float:
         return median(len(user.history) for user in self.users) if self.users else 0.0
+
+
+def zipf_weights(number: int, exponent: float) -> list[float]:
+    """Cumulative, for `random.choices`: of so many, the one at place n is chosen n ** -exponent times as often as
+    the first."""
+    return list(accumulate(place**-exponent for place in range(1, number + 1)))
 
 
 def read_traffic(path: Path) -> Traffic:

@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.faults import RunNotValid
 from contracts.sections import Settings
-from loadtests.capacity import Ask, Capacity, Probe, Search, probe_of
+from loadtests.capacity import Ask, Capacity, Search, Trial, trial_of
 from loadtests.comparison import interleave
 from loadtests.live import Now
 from loadtests.order import Order, answers_within
@@ -32,7 +32,7 @@ class Told:
     """A run that ended; `name`: of whose search it was. `verdict`: None where the service was gone."""
 
     name: str
-    probe: Probe
+    trial: Trial
     verdict: Verdict | None
     count: int
 
@@ -65,7 +65,7 @@ class _Trials:
     answered: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
 
-    def play(self, name: str, ask: Ask) -> Probe:
+    def play(self, name: str, ask: Ask) -> Trial:
         self.count += 1
         processes = service_processes(self.orders[name].url)
         before = cpu_seconds(processes)
@@ -74,13 +74,13 @@ class _Trials:
         except RunNotValid as gone:
             if name not in self.answered:
                 raise
-            probe, verdict = _missed(ask, str(gone)), None
+            trial, verdict = _missed(ask, str(gone)), None
         else:
             after = cpu_seconds(processes)
             cpu = after - before if processes and all_alive(processes) else None
-            probe = self._judge(name, verdict, ask, cpu)
-        self.tell(Told(name, probe, verdict, self.count))
-        return probe
+            trial = self._judge(name, verdict, ask, cpu)
+        self.tell(Told(name, trial, verdict, self.count))
+        return trial
 
     def _run(self, name: str, rate: float) -> Verdict:
         order, settings = self.orders[name], at_rate(self.settings, rate)
@@ -96,16 +96,16 @@ class _Trials:
                 ) from away
         return run(order, settings, self.folder, self.watch)
 
-    def _judge(self, name: str, verdict: Verdict, ask: Ask, cpu: float | None) -> Probe:
+    def _judge(self, name: str, verdict: Verdict, ask: Ask, cpu: float | None) -> Trial:
         if name in self.answered and not verdict.counts.answered:
             return _missed(ask, f"the service stopped answering: {'; '.join(verdict.problems)}")
         if verdict.counts.answered:
             self.answered.add(name)
-        return probe_of(verdict, ask.rate, cpu, confirms=ask.confirms)
+        return trial_of(verdict, ask.rate, cpu, confirms=ask.confirms)
 
 
-def _missed(ask: Ask, why: str) -> Probe:
-    return Probe(ask.rate, "missed", why, None, None, None, None, ask.confirms)
+def _missed(ask: Ask, why: str) -> Trial:
+    return Trial(ask.rate, "missed", why, None, None, None, None, ask.confirms)
 
 
 def at_rate(settings: Settings, rate: float) -> Settings:

@@ -8,7 +8,8 @@ import msgspec
 
 from contracts.reasons import Reason
 from contracts.slo import Objective
-from loadtests.tally import Counts, Tally
+from loadtests.counts import Counts
+from loadtests.tally import Tally
 
 MIN_MODEL_SHARE = 0.999
 """Of the answers to users with a history. An empty feature cache answers fast, and must not look fast."""

@@ -9,11 +9,10 @@ import heapq
 import itertools
 import random
 from collections.abc import Container, Sequence
-from itertools import accumulate
 
 import msgspec
 
-from loadtests.traffic import KnownUser, Traffic
+from loadtests.traffic import KnownUser, Traffic, zipf_weights
 
 MAX_HISTORY_SENT = 50
 """An anonymous visitor sends this many of the newest items looked at."""
@@ -69,8 +68,8 @@ class Visits:
         self._users, self._items, self._mix, self._luck = traffic.users, traffic.items, mix, luck
         self._known_share = mix.known_share if traffic.users else 0.0
         self._anonymous_share = mix.anonymous_share if traffic.items else 0.0
-        self._user_weights = _zipf(len(traffic.users), mix.zipf_exponent)
-        self._item_weights = _zipf(len(traffic.items), mix.zipf_exponent)
+        self._user_weights = zipf_weights(len(traffic.users), mix.zipf_exponent)
+        self._item_weights = zipf_weights(len(traffic.items), mix.zipf_exponent)
         self._pausing: list[tuple[float, int, Visit]] = []
         self._numbers = itertools.count()
 
@@ -136,10 +135,6 @@ def forbidden(question: Question, policy: str | None) -> Container[str]:
     if policy == "mask":
         return frozenset(question.history)
     return question.history[-1:] if policy == "drop-last" else ()
-
-
-def _zipf(count: int, exponent: float) -> list[float]:
-    return list(accumulate(rank**-exponent for rank in range(1, count + 1)))
 
 
 def _geometric(luck: random.Random, mean: float) -> int:

@@ -1,7 +1,8 @@
 """A verdict in words: every number with its unit, and what the run cannot tell."""
 
 from loadtests.event_words import describe_events
-from loadtests.verdict import HookRun, JudgedObjective, Verdict
+from loadtests.objective_words import describe_objective, listed, percentiles
+from loadtests.verdict import HookRun, Verdict
 
 CLOSED_WORKLOAD = (
     "closed workload: who asks waits for the answer, so a slow service is asked less often; the queue that fixed "
@@ -13,10 +14,11 @@ _HEADLINES = {"met": "SLO met", "missed": "SLO missed", "not valid": "not valid,
 def render(verdict: Verdict) -> str:
     """The verdict as a few lines of text for a terminal."""
     setup, counts = verdict.setup, verdict.counts
+    by = {name: listed(getattr(counts, name)) or "none" for name in ("sources", "reasons", "versions")}
     lines = [f"load test of {setup.url}, scenario {setup.scenario}: {_HEADLINES[verdict.outcome]}"]
     lines += [f"  {problem}" for problem in verdict.problems]
     lines += [f"  WARNING     {warning}" for warning in find_warnings(verdict)]
-    lines += [_describe_objective(objective) for objective in verdict.objectives]
+    lines += [describe_objective(objective) for objective in verdict.objectives]
     lines += _describe_figures(verdict)
     lines += describe_events(verdict.events) if verdict.events else []
     lines += [
@@ -24,8 +26,8 @@ def render(verdict: Verdict) -> str:
         f"{counts.begun - counts.valid:,} not ({counts.unanswered:,} without any answer)",
         f"  workload    {setup.workload}; at most {counts.most_in_flight:,} under way at once",
         f"  users       {describe_mix(verdict)}",
-        f"  answers     by source: {_list(counts.sources)}; by reason: {_list(counts.reasons)}",
-        f"  models      {_list(counts.versions)}",
+        f"  answers     by source: {by['sources']}; by reason: {by['reasons']}",
+        f"  models      {by['versions']}",
         f"  generator   {describe_generator(verdict)}",
     ]
     lines += [
@@ -41,28 +43,16 @@ def _describe_figures(verdict: Verdict) -> list[str]:
     figures = verdict.figures
     if figures is None:
         return []
-    latency = ", ".join(f"{name} {milliseconds(ms)}" for name, ms in figures.latency_ms.items())
+    latency = percentiles(figures.latency_ms)
     first = figures.first_good_seconds
-    return [
+    lines = [
         f"  rate        {figures.requests_per_second:,.1f} requests/s, "
         f"goodput {figures.goodput_per_second:,.1f} requests/s ({figures.goodput:.3%})",
         f"  latency     {latency or 'too few samples'}",
-        *(
-            [f"  first good answer after {first:.2f} s"]
-            if verdict.setup.scenario == "cold-start" and first
-            else []
-        ),
     ]
-
-
-def _describe_objective(objective: JudgedObjective) -> str:
-    if objective.value is None:
-        found = "too many failed"
-    elif objective.expression.startswith("p("):
-        found = milliseconds(objective.value)
-    else:
-        found = f"{objective.value:.3%}"
-    return f"  {'met   ' if objective.met else 'MISSED'}      {objective.expression:<20} found {found}"
+    if verdict.setup.scenario == "cold-start" and first:
+        lines.append(f"  first good answer after {first:.2f} s")
+    return lines
 
 
 def describe_mix(verdict: Verdict) -> str:
@@ -103,11 +93,3 @@ def describe_end(hook: HookRun) -> str:
     if not hook.begun:
         return "never ran"
     return "still running" if hook.exit_code is None else f"exit code {hook.exit_code}"
-
-
-def milliseconds(value: float | None) -> str:
-    return "beyond any bound (too many failed)" if value is None else f"{value:.2f} ms"
-
-
-def _list(counter: dict[str, int]) -> str:
-    return ", ".join(f"{name} {number:,}" for name, number in sorted(counter.items())) or "none"

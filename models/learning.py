@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from contracts.sections import Sasrec as NetworkChoices
+from contracts.rung_sections import Sasrec as NetworkChoices
 from contracts.sections import Settings
 from models.ladder import Model
 from models.lesson import Lesson, Tuning

@@ -5,7 +5,7 @@ import torch
 
 from contracts.encoding import PADDING
 from contracts.faults import UsageFault
-from contracts.sections import Sasrec as Choices
+from contracts.rung_sections import Sasrec as Choices
 from contracts.sections import Settings
 from models.ladder import Model
 from models.learning import network_choices

@@ -2,7 +2,3 @@
 
 HTTP and processes only: the service is started by its command line, Redis by its binary.
 """
-
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]

@@ -1,17 +1,12 @@
 """`python -m loadtests.chaos` writes `reports/chaos.json` and prints the table of faults."""
 
-import datetime
-import signal
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import click
 import msgspec
 
-from contracts import durable
-from contracts.faults import Fault, UsageFault, VerdictIsNo
+from contracts.faults import UsageFault, VerdictIsNo
 from contracts.machine import cores, cpu_model
 from contracts.settings import read_settings
 from loadtests.chaos.evidence import Outcome
@@ -19,8 +14,7 @@ from loadtests.chaos.playing import play
 from loadtests.chaos.rows import ROWS, Row
 from loadtests.chaos.table import line, markdown
 from loadtests.chaos.world import make_world
-
-_began = time.monotonic()
+from loadtests.long_runs import ending_well, tell, today, write_json
 
 
 class Report(msgspec.Struct):
@@ -43,10 +37,6 @@ def chosen(names: str) -> list[Row]:
     return [row for row in ROWS if not asked or row.name in asked or row.control_of in asked]
 
 
-def _tell(what: str) -> None:
-    print(f"{time.monotonic() - _began:6.0f} s  {what}", file=sys.stderr, flush=True)
-
-
 @click.command()
 @click.option("--rows", default="", metavar="NAME,NAME", help="Only these, with their controls; default: all.")
 @click.option("--rate", type=click.FloatRange(1), default=500, show_default=True, help="Requests per second.")
@@ -54,31 +44,24 @@ def _tell(what: str) -> None:
 @click.option("--controls/--no-controls", default=True, show_default=True)
 def main(rows: str, rate: float, events_rate: float, controls: bool) -> None:
     """Let faults happen under steady load. Exit codes: 0; 1 a row failed or a control did not; 2 usage; 4 else."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that everything is ended
-    try:
+    with ending_well("chaos"):
         asked = [row for row in chosen(rows) if controls or row.control_of is None]
         outcomes = []
         with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
-            _tell("making two artifacts and a Redis full of users")
+            tell("making two artifacts and a Redis full of users")
             world = make_world(Path(scratch))
             for number, row in enumerate(asked):
                 outcomes.append(play(row, world, Path(scratch, str(number)), rate=rate, events_rate=events_rate))
-                _tell(line(outcomes[-1]))
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        report = Report(cpu_model(), cores(), today, rate, events_rate, outcomes)
+                tell(line(outcomes[-1]))
+        report = Report(cpu_model(), cores(), today(), rate, events_rate, outcomes)
         out = read_settings().paths.reports / "chaos.json"
-        durable.write_bytes(out, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        write_json(report, out)
         print(markdown(outcomes))
-        print(f"\n{report.machine}, {report.cores} cores, {today}, {rate:g} requests and {events_rate:g} events/s")
+        load = f"{rate:g} requests and {events_rate:g} events/s"
+        print(f"\n{report.machine}, {report.cores} cores, {report.date}, {load}")
         print(out)
         if not all(one.as_expected for one in outcomes):
             raise VerdictIsNo("not everything was as expected; the table says what.")
-    except Fault as fault:
-        click.echo(f"chaos: {fault}", err=True)
-        sys.exit(fault.exit_code)
-    except KeyboardInterrupt:
-        click.echo("chaos: interrupted; nothing was written.", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

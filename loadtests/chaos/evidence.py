@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from loadtests.answer_log import LoggedRequest
-from loadtests.chaos.faults import Proof
 from loadtests.chaos.rows import AT_MOST_HELD, Limits
+from loadtests.chaos.site import Proof
 from loadtests.verdict import Verdict
 
 _AFTER_SECONDS = 1.5

@@ -1,120 +1,28 @@
-"""What happens to the service and its Redis. Each fault begins when its block is entered and ends when it is left.
-
-A fault yields a dictionary for the proof that it hit: process ids, counts, whatever can be seen from outside.
-"""
+"""What happens to the service of a row, and to `flyweight ingest`. What a fault is: see `loadtests.chaos.site`."""
 
 import contextlib
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from loadtests.chaos.proxy import Proxy
-from loadtests.chaos.redis_server import RedisServer
-from loadtests.chaos.standing_service import WORKERS, StandingService
-from loadtests.chaos.streams import count_events, logged_ids
-from loadtests.chaos.waiting import await_that
-from loadtests.chaos.world import USERS, World, flyweight, point_at, start_flyweight
+from loadtests.chaos.site import Proof, Site
+from loadtests.chaos.standing_service import WORKERS
+from loadtests.chaos.streams import logged_ids
+from loadtests.chaos.world import point_at
+from loadtests.command_line import flyweight, start_flyweight
+from loadtests.waiting import await_that
 
 _REPLACED_SECONDS, _INGEST_SECONDS = 15, 20
 _HANG_SECONDS = 2.0
 _FLIPPED_BYTES = 64
-Proof = dict[str, object]
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where a row is played. `log`: the folder into which `flyweight ingest` writes."""
-
-    world: World
-    redis: RedisServer
-    proxy: Proxy | None
-    service: StandingService
-    log: Path
-
-    @property
-    def other(self) -> Path:
-        """The artifact that is not promoted when the row begins."""
-        return self.service.artifacts / self.world.artifacts[1]
-
-
-Fault = Callable[[Site], contextlib.AbstractContextManager[Proof]]
 
 
 @contextlib.contextmanager
 def nothing(site: Site) -> Iterator[Proof]:
     """An ordinary day."""
     yield {}
-
-
-@contextlib.contextmanager
-def redis_killed(site: Site) -> Iterator[Proof]:
-    """SIGKILL; at the end another process is started on the same port and files."""
-    proof: Proof = {"killed": site.redis.pid}
-    site.redis.kill()
-    yield proof
-    site.redis.start()
-    proof["started"] = site.redis.pid
-
-
-@contextlib.contextmanager
-def redis_frozen(site: Site) -> Iterator[Proof]:
-    """SIGSTOP; it takes connections and bytes, and answers nothing until SIGCONT."""
-    site.redis.freeze()
-    is_stopped = await_that(lambda: _state(site.redis.pid) == "T", 1)
-    try:
-        yield {"stopped": site.redis.pid, "hit": is_stopped}
-    finally:
-        site.redis.thaw()
-
-
-def _state(pid: int) -> str:
-    """As in proc(5): T is stopped by a signal."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-
-
-def redis_slowed(delay_ms: float) -> Fault:
-    """Whatever is asked arrives so much later."""
-
-    @contextlib.contextmanager
-    def fault(site: Site) -> Iterator[Proof]:
-        before, proof = site.proxy.passed, {}
-        site.proxy.delay_ms = delay_ms
-        yield proof
-        site.proxy.delay_ms = 0.0
-        proof["delayed messages"] = site.proxy.passed - before
-        proof["hit"] = site.proxy.passed > before
-
-    return fault
-
-
-@contextlib.contextmanager
-def redis_flushed(site: Site) -> Iterator[Proof]:
-    """FLUSHALL; at the end the features are filled again, as an operator would."""
-    with site.redis.client() as client:
-        proof: Proof = {"keys before": client.dbsize(), "events flushed": count_events(client)}
-        client.flushall()
-        proof["hit"] = proof["keys before"] > client.dbsize()
-    yield proof
-    words = ["materialize", "--synthetic", str(USERS)]
-    told = {"FLYWEIGHT_PATHS_ARTIFACTS": str(site.service.artifacts), "REDIS_URL": site.redis.url}
-    flyweight(words, told, site.world.folder)
-
-
-def machine_died(unflushed_seconds: float) -> Fault:
-    """Redis dies with its machine, and with what was not flushed to the disk; at the end it is started again."""
-
-    @contextlib.contextmanager
-    def fault(site: Site) -> Iterator[Proof]:
-        proof: Proof = {"killed": site.redis.pid}
-        proof["bytes lost"] = site.redis.die_with_machine(unflushed_seconds)
-        yield proof
-        site.redis.start()
-        proof["started"] = site.redis.pid
-
-    return fault
 
 
 @contextlib.contextmanager

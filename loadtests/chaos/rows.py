@@ -6,8 +6,8 @@ takes one more line here.
 
 from dataclasses import dataclass, field, replace
 
-from loadtests.chaos import faults
-from loadtests.chaos.faults import Fault
+from loadtests.chaos import faults, redis_faults
+from loadtests.chaos.site import Fault
 
 AT_MOST_HELD = -1
 """As a limit for failed requests: as many as the killed worker had connections."""
@@ -71,12 +71,12 @@ _CALM = Row(
     "no-fault", faults.nothing, "an ordinary day", lasts=10.0, seconds=20,
     limits=Limits(degraded=0.01, recover_s=None, freshness_p99_ms=10.0),
 )  # fmt: skip
-_KILLED = Row("redis-killed", faults.redis_killed, "SIGKILL, started again on the same files after 3 s")
+_KILLED = Row("redis-killed", redis_faults.redis_killed, "SIGKILL, started again on the same files after 3 s")
 _FROZEN = Row(
-    "redis-frozen", faults.redis_frozen, "SIGSTOP for 3 s, while Redis takes bytes and answers none",
+    "redis-frozen", redis_faults.redis_frozen, "SIGSTOP for 3 s, while Redis takes bytes and answers none",
 )  # fmt: skip
 _SLOW = Row(
-    "redis-slow-200ms", faults.redis_slowed(200), "every message to it 200 ms late", slowly=True,
+    "redis-slow-200ms", redis_faults.redis_slowed(200), "every message to it 200 ms late", slowly=True,
     limits=Limits(p99_ms=180.0),
 )  # fmt: skip
 _WORKER = Row(
@@ -92,7 +92,7 @@ _PROMOTED = Row(
     limits=Limits(degraded=0.01, recover_s=None, versions=2),
 )  # fmt: skip
 _MACHINE = Row(
-    "machine-dies-everysec", faults.machine_died(1.0), "what Redis wrote in the last second is gone",
+    "machine-dies-everysec", redis_faults.machine_died(1.0), "what Redis wrote in the last second is gone",
     redis={"appendfsync": "everysec"}, limits=Limits(missing=None, twice=None),
 )  # fmt: skip
 
@@ -111,13 +111,13 @@ ROWS: tuple[Row, ...] = (
     _control(_FROZEN, "patient", "p99_ms", "features are waited for, up to 10 s", settings=PATIENT),
     _control(_FROZEN, "no-deduplication", "twice", "an event sent again counts again", without=("deduplication",)),
     Row(
-        "redis-slow-30ms", faults.redis_slowed(30), "every message to it 30 ms late", slowly=True,
+        "redis-slow-30ms", redis_faults.redis_slowed(30), "every message to it 30 ms late", slowly=True,
         limits=Limits(p50_ms=80.0, p99_ms=180.0),
     ),
     _SLOW,
     _control(_SLOW, "patient", "p99_ms", "features are waited for, up to 10 s", settings=PATIENT),
     Row(
-        "redis-flushed", faults.redis_flushed, "FLUSHALL, filled again after 3 s", seconds=45,
+        "redis-flushed", redis_faults.redis_flushed, "FLUSHALL, filled again after 3 s", seconds=45,
         limits=Limits(missing=None),
     ),
     Row(

@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 
 from contracts.faults import Fault
-from loadtests.chaos import ROOT
-from loadtests.chaos.waiting import await_that, free_port
-from loadtests.chaos.world import clean_environment
+from loadtests.command_line import ROOT, clean_environment
+from loadtests.processes import family_of, kill
+from loadtests.waiting import await_that, free_port
 
 WORKERS = 2
 _READY_SECONDS, _STOP_SECONDS = 60, 40
@@ -77,13 +77,11 @@ class StandingService:
 
     def end(self) -> None:
         """SIGTERM, and SIGKILL for whoever is left of the family."""
-        family = self._family()
+        family = family_of(self._process.pid)
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         _, left = psutil.wait_procs(family, timeout=_STOP_SECONDS)
-        for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill(left)
         self._process.wait()
 
     def is_whole(self) -> bool:
@@ -92,7 +90,7 @@ class StandingService:
 
     def workers(self) -> list[psutil.Process]:
         found = []
-        for process in self._family():
+        for process in family_of(self._process.pid):
             with contextlib.suppress(psutil.Error):
                 if process.status() != psutil.STATUS_ZOMBIE and _WORKER in process.cmdline():
                     found.append(process)
@@ -124,12 +122,6 @@ class StandingService:
                 return answer.status == 200
         except OSError:
             return False
-
-    def _family(self) -> list[psutil.Process]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            parent = psutil.Process(self._process.pid)
-            return [parent, *parent.children(recursive=True)]
-        return []
 
 
 def _port(address: str) -> int:

@@ -11,10 +11,10 @@ import msgspec
 
 from contracts.faults import Fault
 from loadtests.answer_log import LoggedRequest, read_began, read_requests
-from loadtests.chaos import ROOT
-from loadtests.chaos.waiting import await_that
-from loadtests.chaos.world import World, clean_environment
+from loadtests.chaos.world import World
+from loadtests.command_line import ROOT, clean_environment
 from loadtests.verdict import Verdict
+from loadtests.waiting import await_that
 
 _BEGIN_SECONDS, _GRACE_SECONDS = 30, 60
 

@@ -5,20 +5,17 @@ was not valid, as for `flyweight loadtest`. Load generator and contender share t
 of one run.
 """
 
-import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import click
 import msgspec
 from rich.console import Console
 
-from contracts import durable
-from contracts.faults import Fault
 from contracts.sections import Paths
 from contracts.settings import read_settings
+from loadtests.long_runs import ending_well, tell, write_json
 from loadtests.peers import WORKERS, ceiling, figures, measuring, wrk
 from loadtests.peers.contenders import CEILING, CONTENDERS, can_run, running
 from loadtests.peers.report import Plan, Report, make_report
@@ -60,7 +57,7 @@ def run(plan: Plan, paths: Paths) -> Report:
 
 
 def _make_world(model: str, paths: Paths, redis_url: str) -> World:
-    _tell(f"exporting and promoting the model {model}")
+    tell(f"exporting and promoting the model {model}")
     return make_world(model, paths.runs / "bench" / model.replace(", ", "-").replace(" ", "-"), redis_url)
 
 
@@ -72,7 +69,7 @@ def _measure_server(name: str, world: World, plan: Plan, round_: int, scratch: P
             one = measuring.measure(
                 contender, world.model, connections=connections, seconds=plan.seconds, round_=round_
             )
-            _tell(
+            tell(
                 f"round {round_} of {plan.rounds}, {world.model}, {name}, {connections} connections: "
                 f"{one.rps:,.0f} requests/s, p99 {one.p99_ms:.1f} ms"
             )
@@ -86,19 +83,12 @@ def _measure_ceiling(world: World, plan: Plan, round_: int) -> list[figures.Ceil
         for batch in ceiling.BATCHES:
             seconds = min(plan.seconds, _CEILING_SECONDS)
             rate = ceiling.measure(world.artifact, processes=processes, batch=batch, seconds=seconds)
-            _tell(
+            tell(
                 f"round {round_} of {plan.rounds}, {world.model}, {CEILING}, processes: {processes}, "
                 f"batch: {batch}: {rate.predictions_per_second:,.0f} predictions/s"
             )
             found.append(figures.Ceiling(world.model, round_, rate))
     return found
-
-
-_began = time.monotonic()
-
-
-def _tell(what: str) -> None:
-    print(f"{time.monotonic() - _began:6.0f} s  {what}", file=sys.stderr, flush=True)
 
 
 def _names(allowed: tuple[str, ...]):
@@ -130,12 +120,11 @@ def _counts(context: click.Context, option: click.Parameter, value: str) -> tupl
 @click.option("--smoke", is_flag=True, help="One round of 1 s, 16 connections, the light model: does it work?")
 def main(smoke: bool, **chosen: object) -> None:
     """Measure this service beside its peers. Exit codes: 0; 2 usage; 3 the run was not valid; 4 internal error."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that contenders are ended
     plan = Plan(**(chosen | SMOKE if smoke else chosen))
     if missing := [name for name in plan.contenders if not can_run(name)]:
-        _tell(f"left out, for this revision cannot run it: {', '.join(missing)}")
+        tell(f"left out, for this revision cannot run it: {', '.join(missing)}")
         plan = msgspec.structs.replace(plan, contenders=tuple(n for n in plan.contenders if can_run(n)))
-    try:
+    with ending_well("bench"):
         paths = read_settings().paths
         report = run(plan, paths)
         console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
@@ -146,14 +135,8 @@ def main(smoke: bool, **chosen: object) -> None:
         why_void = None if report.void is None else report.why_void
         console.print(render(report.medians, report.median_ceilings, report.ratios, why_void), markup=False)
         out = paths.reports / "bench.json"
-        durable.write_bytes(out, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        write_json(report, out)
         print(out)
-    except Fault as fault:
-        click.echo(f"bench: {fault}", err=True)
-        sys.exit(fault.exit_code)
-    except KeyboardInterrupt:
-        click.echo("bench: interrupted; nothing was written.", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ import numpy as np
 from contracts.artifact import Artifact, open_artifact
 from contracts.encoding import encode_excluded, encode_histories
 from contracts.faults import Fault
-from loadtests.peers.world import HISTORY, ROOT, clean_environment
+from loadtests.command_line import ROOT, clean_environment
+from loadtests.peers.world import HISTORY
 from service.lifetime import child_of
 from service.predictor import OnnxPredictor
 

@@ -3,11 +3,9 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -19,9 +17,12 @@ import psutil
 
 from contracts.faults import Fault
 from contracts.settings import setting_keys, variable_of
+from loadtests.command_line import ROOT, clean_environment
 from loadtests.peers import ARTIFACT_VARIABLE, WORKERS
-from loadtests.peers.usage import connections_held, family
-from loadtests.peers.world import ROOT, World, clean_environment, user_id
+from loadtests.peers.usage import connections_held
+from loadtests.peers.world import World, user_id
+from loadtests.processes import family_of, kill
+from loadtests.waiting import await_that, free_port
 from service.lifetime import child_of
 
 OURS = ("flyweight", "flyweight-shortcut")
@@ -50,7 +51,7 @@ class Running:
         return f"http://127.0.0.1:{self.port}"
 
     def family(self) -> list[psutil.Process]:
-        return family(self.process.pid)
+        return family_of(self.process.pid)
 
 
 def can_run(name: str) -> bool:
@@ -67,7 +68,7 @@ def running(
     Only this service heeds `workers`, and settings in `variables`; peers always run `WORKERS`. Raises `Fault` with
     the end of its log when it does not come up within 90 s.
     """
-    port = _free_port()
+    port = free_port()
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -82,7 +83,7 @@ def running(
         )
     contender = Running(name, process, port, workers)
     try:
-        if not _poll(lambda: process.poll() is not None or _all_workers_answer(contender), _READY_SECONDS):
+        if not await_that(lambda: process.poll() is not None or _all_workers_answer(contender), _READY_SECONDS):
             raise _not_ready(name, log, f"did not answer with {workers} workers within {_READY_SECONDS} s")
         if process.poll() is not None:
             raise _not_ready(name, log, f"ended with exit code {process.returncode} before it was ready")
@@ -152,9 +153,7 @@ def _end(contender: Running) -> None:
     if contender.process.poll() is None:
         contender.process.terminate()
     _, left = psutil.wait_procs(members, timeout=_END_SECONDS)
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill(left)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(contender.process.pid, signal.SIGKILL)
     contender.process.wait()
@@ -163,18 +162,3 @@ def _end(contender: Running) -> None:
 def _not_ready(name: str, log: Path, what: str) -> Fault:
     tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-15:])
     return Fault(f"{name} {what}. The end of its log:\n{tail}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _poll(is_done: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not is_done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

@@ -5,11 +5,7 @@ Load generator and service share the cores: compare only figures of one run. Exi
 figure; the others are written all the same.
 """
 
-import datetime
-import signal
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +16,7 @@ from contracts import durable
 from contracts.faults import Fault, RunNotValid
 from contracts.machine import cores, cpu_model
 from contracts.settings import read_settings
+from loadtests.long_runs import ending_well, tell, today, write_json
 from loadtests.peers import measuring, wrk
 from loadtests.peers.bench import order
 from loadtests.peers.contenders import running
@@ -80,17 +77,16 @@ def run(plan: Plan, asked: tuple[Curve, ...], folder: Path) -> Report:
     with tempfile.TemporaryDirectory(prefix="growth-") as scratch, embedded_redis(Path(scratch, "redis")) as redis:
         worlds = {}
         for stand in stands:
-            _tell(f"artifact of {stand.folder} (made where it is not kept; minutes for a million items)")
+            tell(f"artifact of {stand.folder} (made where it is not kept; minutes for a million items)")
             worlds[stand] = world_of(stand, folder, redis)
         for round_ in range(1, plan.rounds + 1):
             for stand in order(tuple(stands), round_):
-                _tell(f"round {round_} of {plan.rounds}, {stand.name}")
+                tell(f"round {round_} of {plan.rounds}, {stand.name}")
                 found, failed = _measure_stand(stand, stands[stand], worlds[stand], plan, round_, Path(scratch))
                 points += found
                 failures += failed
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return Report(
-        cpu_model(), cores(), today, plan.command, plan, asked, medians(points), failures, points
+        cpu_model(), cores(), today(), plan.command, plan, asked, medians(points), failures, points
     )  # fmt: skip
 
 
@@ -111,7 +107,7 @@ def _measure_stand(
                         service, stand.name, connections=case.connections, seconds=plan.seconds, round_=round_
                     )
                     points.append(Point(case, one))
-                    _tell(f"  {case.connections} connections: {one.rps:,.0f} requests/s, p99 {one.p99_ms:.1f} ms")
+                    tell(f"  {case.connections} connections: {one.rps:,.0f} requests/s, p99 {one.p99_ms:.1f} ms")
                 except RunNotValid as why:
                     failures.append(_failed(case, round_, why))
     except (Fault, OSError) as why:
@@ -121,7 +117,7 @@ def _measure_stand(
 
 
 def _failed(case: Case, round_: int, why: Exception) -> Failure:
-    _tell(f"  {case.connections} connections: no figure. {why}")
+    tell(f"  {case.connections} connections: no figure. {why}")
     return Failure(case, round_, str(why))
 
 
@@ -154,16 +150,9 @@ def _fixed(curve: Curve) -> str:
     return ", ".join(words for axis, words in said.items() if axis != curve.axis)
 
 
-_began = time.monotonic()
-
-
-def _tell(what: str) -> None:
-    print(f"{time.monotonic() - _began:6.0f} s  {what}", file=sys.stderr, flush=True)
-
-
 def write(report: Report, out: Path, plots: Path) -> None:
     """The report, and a picture per curve into the folder `plots`."""
-    durable.write_bytes(out, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    write_json(report, out)
     for curve in report.curves:
         durable.write_bytes(plots / f"{curve.name}.svg", draw(picture_of(curve, report)))
 
@@ -176,8 +165,7 @@ def write(report: Report, out: Path, plots: Path) -> None:
 )
 def main(seconds: int, rounds: int, plots: Path) -> None:
     """Measure what growth costs. Exit codes: 0; 2 usage; 3 some pass gave no honest figure; 4 internal error."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the service is ended
-    try:
+    with ending_well("growth"):
         paths = read_settings().paths
         report = run(Plan(seconds, rounds), curves(cores()), paths.runs / "bench" / "growth")
         out = paths.reports / "growth.json"
@@ -188,12 +176,6 @@ def main(seconds: int, rounds: int, plots: Path) -> None:
             raise RunNotValid(
                 f"{count} passes gave no honest figure, the first of {first.case.stand.name}: {first.why}"
             )
-    except Fault as fault:
-        click.echo(f"growth: {fault}", err=True)
-        sys.exit(fault.exit_code)
-    except KeyboardInterrupt:
-        click.echo("growth: interrupted; nothing was written.", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,7 @@ between two of them the service rests for a moment, so that its own count of ans
 Exit code 1 when memory grows or an answer was lost.
 """
 
-import datetime
 import re
-import signal
-import sys
 import tempfile
 import time
 import urllib.request
@@ -17,11 +14,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from contracts import durable
-from contracts.faults import Fault, VerdictIsNo
+from contracts.faults import VerdictIsNo
 from contracts.machine import cores, cpu_model
 from contracts.sections import Paths
 from contracts.settings import read_settings
+from loadtests.long_runs import ending_well, tell, today, write_json
 from loadtests.peers import WORKERS, measuring, wrk
 from loadtests.peers.contenders import Running, running
 from loadtests.peers.soak_verdict import Slice, Verdict, judge, row, table, words
@@ -62,7 +59,7 @@ def run(plan: Plan, paths: Paths) -> tuple[list[Slice], Verdict]:
     """Load the transformer behind this service as planned. Raises `Fault`, `RunNotValid` among them."""
     wrk.require_wrk()
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch, embedded_redis(Path(scratch, "redis")) as redis:
-        _tell(f"exporting and promoting the model {_MODEL}")
+        tell(f"exporting and promoting the model {_MODEL}")
         world = make_world(_MODEL, paths.runs / "bench" / "soak", redis)
         return soak(world, plan, Path(scratch))
 
@@ -77,7 +74,7 @@ def soak(world: World, plan: Plan, scratch: Path) -> tuple[list[Slice], Verdict]
         began = time.monotonic()
         for number in range(1, plan.slices + 1):
             slices.append(_load(service, plan, began))
-            _tell(f"slice {number} of {plan.slices}: {row(slices[-1], plan.connections)}")
+            tell(f"slice {number} of {plan.slices}: {row(slices[-1], plan.connections)}")
         _check(service, plan)
     return slices, judge(slices, connections=plan.connections, settle_seconds=plan.settle_seconds)
 
@@ -122,13 +119,6 @@ def _counted(url: str) -> int:
         time.sleep(_POLL_SECONDS)
 
 
-_began = time.monotonic()
-
-
-def _tell(what: str) -> None:
-    print(f"{time.monotonic() - _began:6.0f} s  {what}", file=sys.stderr, flush=True)
-
-
 @click.command()
 @click.option(
     "--minutes", type=click.IntRange(1), default=10, show_default=True, help="Memory is judged from 3 on."
@@ -136,26 +126,18 @@ def _tell(what: str) -> None:
 @click.option("--connections", type=click.IntRange(1), default=64, show_default=True)
 def main(minutes: int, connections: int) -> None:
     """Load one service for minutes. Exit codes: 0; 1 memory grew, or answers were lost; 2 usage; 3 not valid."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the service is ended
     plan = Plan(slices=minutes * 60 // _SLICE_SECONDS, connections=connections)
-    try:
+    with ending_well("soak"):
         paths = read_settings().paths
         slices, verdict = run(plan, paths)
         command = f"python -m loadtests.peers.soak --minutes {minutes} --connections {connections}"
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        report = Report(cpu_model(), cores(), WORKERS, today, command, plan, verdict, slices)
+        report = Report(cpu_model(), cores(), WORKERS, today(), command, plan, verdict, slices)
         _print(report)
         out = paths.reports / "soak.json"
-        durable.write_bytes(out, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        write_json(report, out)
         print(out)
         if not verdict.passed:
             raise VerdictIsNo("the service did not stand the soak; the verdict stands above.")
-    except Fault as fault:
-        click.echo(f"soak: {fault}", err=True)
-        sys.exit(fault.exit_code)
-    except KeyboardInterrupt:
-        click.echo("soak: interrupted; nothing was written.", err=True)
-        sys.exit(130)
 
 
 def _print(report: Report) -> None:

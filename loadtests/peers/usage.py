@@ -1,17 +1,8 @@
-"""What a contender takes of the machine: CPU time and memory of its whole process tree."""
+"""What a contender takes of the machine: memory and connections of its whole process tree."""
 
 import contextlib
 
 import psutil
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """The process and all its descendants; empty when it is gone."""
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def memory_mb(processes: list[psutil.Process]) -> float:

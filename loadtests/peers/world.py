@@ -1,9 +1,5 @@
 """What every contender is given: an artifact with random weights, and one Redis full of known users."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +8,10 @@ import numpy as np
 
 from contracts import durable
 from contracts.artifact import Artifact, open_artifact
-from contracts.faults import Fault
-from contracts.settings import SHORT_VARIABLES
+from loadtests.command_line import ROOT, flyweight
 from service.filling import History, write_histories
 from service.redis_clients import connect
 
-ROOT = Path(__file__).resolve().parents[2]
 MODELS = {"transformer": "sasrec", "light": "mean"}
 """What the bench calls a model, and the rung that it is."""
 
@@ -59,9 +53,10 @@ def make_world(model: str, folder: Path, redis_url: str, *, items: int = ITEMS, 
     config = folder / "flyweight.toml"
     durable.write_bytes(config, _CONFIG.format(history=history).encode())
     result = folder / "export.json"
-    _flyweight("export", "--untrained", "--items", items, "--rung", rung, "--config", config, "--json", result)
+    words = ["export", "--untrained", "--items", items, "--rung", rung, "--config", config, "--json", result]
+    flyweight(words, {}, ROOT)
     (sealed,) = msgspec.json.decode(result.read_bytes())["artifacts"]
-    _flyweight("promote", sealed["path"], "--force", "--config", config)
+    flyweight(["promote", sealed["path"], "--force", "--config", config], {}, ROOT)
     return World(model, config, open_artifact(Path(sealed["path"])), redis_url)
 
 
@@ -77,22 +72,3 @@ def fill(world: World) -> None:
 def user_id(number: int) -> str:
     """The ids that predict.lua asks for."""
     return f"u{number:05d}"
-
-
-def clean_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment without any setting of ours: none of the caller's may reach one contender only."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if name not in SHORT_VARIABLES and not name.startswith(("FLYWEIGHT_", "BENTOML_"))
-    }
-
-
-def _flyweight(*words: object) -> None:
-    command = [sys.executable, "-m", "flyweight", *map(str, words)]
-    ended = subprocess.run(
-        command, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if ended.returncode:
-        tail = "\n".join(ended.stdout.strip().splitlines()[-10:])
-        raise Fault(f"`flyweight {words[0]}` ended with exit code {ended.returncode}. Its last words:\n{tail}")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from contracts.progress import Progress, silent
-from contracts.sections import Blend as Choices
+from contracts.rung_sections import Blend as Choices
 from models.rungs.item_to_item import ItemToItem
 from models.rungs.sasrec import Sasrec
 from models.validating import Validation

@@ -11,7 +11,7 @@ from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
 
 from contracts.progress import Progress, silent
-from contracts.sections import Ease as Choices
+from contracts.rung_sections import Ease as Choices
 from models.rungs.co_occurrence import nearest_neighbours
 from models.rungs.item_to_item import ItemToItem, Near, assemble, item_weights
 from models.splits.interactions import Interactions

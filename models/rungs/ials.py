@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from contracts.machine import cores
 from contracts.progress import Progress, silent
-from contracts.sections import Ials as Choices
+from contracts.rung_sections import Ials as Choices
 from models.splits.interactions import Interactions
 from models.sweep import sweep
 from models.validating import Validation

@@ -6,7 +6,7 @@ import numpy as np
 
 from contracts.encoding import PADDING
 from contracts.progress import Progress, silent
-from contracts.sections import ItemToItem as Choices
+from contracts.rung_sections import ItemToItem as Choices
 from models.rungs.co_occurrence import count_pairs, nearest_neighbours
 from models.splits.interactions import Interactions
 from models.sweep import sweep

@@ -16,7 +16,7 @@ from torch.utils import deterministic
 from contracts import durable, machine
 from contracts.faults import Fault
 from contracts.progress import Progress, silent
-from contracts.sections import Sasrec as Choices
+from contracts.rung_sections import Sasrec as Choices
 from models.lesson import Lesson
 from models.rungs.item_tables import CodedTable, FullTable
 from models.rungs.sasrec import Sasrec

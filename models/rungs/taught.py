@@ -6,7 +6,7 @@ import numpy as np
 
 from contracts.encoding import PADDING
 from contracts.progress import Progress
-from contracts.sections import Student
+from contracts.rung_sections import Student
 from models.rungs.sasrec_batches import Batch, TrainingWindows, of_similar_length
 
 _AT_ONCE, _SCORES_AT_ONCE = 256, 1 << 24

@@ -20,7 +20,7 @@ import numpy as np
 
 from contracts.encoding import PADDING
 from contracts.progress import Progress, silent
-from contracts.sections import VmisKnn as Choices
+from contracts.rung_sections import VmisKnn as Choices
 from models.splits.interactions import Interactions
 from models.sweep import sweep
 from models.validating import Validation

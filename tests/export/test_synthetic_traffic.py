@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from contracts.sections import Features, Loadtest, Settings
+from contracts.load_sections import Loadtest
+from contracts.sections import Features, Settings
 from export.synthetic_traffic import materialize_synthetic, synthetic_histories
 from service.embedded_redis import embedded_redis
 from service.feature_cache import RedisFeatureCache

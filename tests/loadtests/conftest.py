@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import json
 import os
-import socket
 import socketserver
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 
 from loadtests.order import SCENARIOS
 from loadtests.verdict import Verdict
+from loadtests.waiting import free_port
 
 ITEMS = [f"item-{i:03d}" for i in range(40)]
 KNOWN = [f"user-{i}" for i in range(30)]
@@ -201,8 +201,7 @@ def _own_port(options: Sequence[str]) -> list[str]:
     """Of several processes' master: locust's own port is the same for every load test of a machine."""
     if not any(option.startswith("--processes") for option in options):
         return []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     return [f"--master-bind-port={port}", f"--master-port={port}"]
 
 
@@ -230,5 +229,4 @@ def run_locust(tmp_path: Path, locust_command, locust_environ):
 @pytest.fixture
 def unused_url() -> str:
     """A port of the loopback where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,13 +12,9 @@ import msgspec
 import pytest
 
 from loadtests.verdict import Verdict
+from loadtests.waiting import free_port
 
 KNOWN = [f"user-{i}" for i in range(30)]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @pytest.fixture

@@ -1,23 +1,23 @@
-"""The page of a capacity and of a comparison, on planted probes."""
+"""The page of a capacity and of a comparison, on planted trials."""
 
 import msgspec
 import pytest
 
-from loadtests.capacity import Capacity, Probe
+from loadtests.capacity import Capacity, Trial
 from loadtests.capacity_report import page
 from loadtests.comparison import Rated, Rating
 from loadtests.sizing import size
 from loadtests.verdict import Setup
 
 SETUP = Setup("server", "http://there", "Poisson", 2000.0, 6, 0.7, 0.1, 1.1, 10, 5000, 12.0)
-PROBES = [
-    Probe(200.0, "met", "", 1.2, 3.4, 1.0, 310.0),
-    Probe(400.0, "met", "", 1.3, 6.1, 0.999, 305.0),
-    Probe(800.0, "missed", "p(99) < 10 (found 31.4)", 5.0, 31.4, 0.8, 300.0),
-    Probe(1600.0, "not valid", "the generator was late", None, None, None, None),
-    Probe(400.0, "met", "", 1.3, 7.7, 0.999, 307.0, confirms=True),
+TRIALS = [
+    Trial(200.0, "met", "", 1.2, 3.4, 1.0, 310.0),
+    Trial(400.0, "met", "", 1.3, 6.1, 0.999, 305.0),
+    Trial(800.0, "missed", "p(99) < 10 (found 31.4)", 5.0, 31.4, 0.8, 300.0),
+    Trial(1600.0, "not valid", "the generator was late", None, None, None, None),
+    Trial(400.0, "met", "", 1.3, 7.7, 0.999, 307.0, confirms=True),
 ]
-CAPACITY = Capacity(400.0, 400.0, 307.0, False, PROBES)
+CAPACITY = Capacity(400.0, 400.0, 307.0, False, TRIALS)
 POPULAR = Rated("popularity:fp32", "aaa", "NDCG@10", 0.0456, (0.0404, 0.0506), CAPACITY, None)
 DEEP = Rated(
     "sasrec:fp32", "bbb", "NDCG@10", 0.0484, (0.043, 0.0533),
@@ -52,7 +52,7 @@ def test_a_comparison_sets_quality_beside_cost():
 
 
 def test_an_artifact_without_quality_or_runs_that_gave_figures():
-    lost = Capacity(None, None, None, False, [PROBES[3]])
+    lost = Capacity(None, None, None, False, [TRIALS[3]])
     text = page(rating(Rated("x:fp32", "c", "quality", None, None, lost, None))).decode()
     assert "Not valid, no figure" in text and "No rate keeps the SLO" not in text
     assert "no latency is known" in text
@@ -73,11 +73,11 @@ def test_the_same_rating_gives_the_same_bytes():
 
 @pytest.mark.parametrize("p99_ms", [0.0123, 4_321.0])
 def test_any_latency_is_drawn(p99_ms):
-    probes = [msgspec.structs.replace(PROBES[0], p99_ms=p99_ms)]
-    capacity = msgspec.structs.replace(CAPACITY, probes=probes)
+    trials = [msgspec.structs.replace(TRIALS[0], p99_ms=p99_ms)]
+    capacity = msgspec.structs.replace(CAPACITY, trials=trials)
     assert b"<svg" in page(rating(msgspec.structs.replace(POPULAR, capacity=capacity)))
 
 
 def test_a_service_that_keeps_the_slo_at_no_rate_is_said_to():
-    missed = Capacity(None, None, None, False, [PROBES[2]])
+    missed = Capacity(None, None, None, False, [TRIALS[2]])
     assert "No rate keeps the SLO" in page(rating(msgspec.structs.replace(POPULAR, capacity=missed))).decode()

@@ -5,18 +5,19 @@ import random
 import msgspec
 import pytest
 
-from contracts.sections import Slo
+from contracts.load_sections import Slo
 from contracts.slo import parse_objective
 from loadtests.answer_log import AnswerLog, read_began, read_requests
 from loadtests.answers import Answer, Model
 from loadtests.clicks import Clicks, divide
+from loadtests.counts import Counts, Health
 from loadtests.event_judging import include_events
 from loadtests.event_tally import EventCounts, EventTally
 from loadtests.event_verdict import EventsVerdict, judge_events
 from loadtests.event_words import describe_events
 from loadtests.report import page
 from loadtests.retrying import Retrying
-from loadtests.tally import Counts, Health, Tally, add_up
+from loadtests.tally import Tally, add_up
 from loadtests.traffic import KnownUser, Traffic
 from loadtests.verdict import Setup, Verdict
 
@@ -154,7 +155,7 @@ def test_log_of_answers_reads_as_it_was_written(tmp_path):
     model = Model("sasrec", "fp32", "abc")
     log.note(Answer("r", [], model, "popular", "feature_cache_down", True), 2.0, 0.0105, known=True)
     log.note(Answer("r", [], model, "model", "ok", False), 1.0, 0.002, known=False)
-    log.note_failure("status\t500\n", 3.0, known=True)
+    log.note_failure("status\t500\n", 3.0)
     log.write()
     first, second, third = read_requests(path)
     assert (first.due, first.latency, first.known, first.state) == (1.0, 0.002, False, "ok")

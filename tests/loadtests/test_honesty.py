@@ -5,11 +5,15 @@ Each stub has a delay of which theory says what must be found. Both figures are 
 
 import itertools
 import random
+import threading
 import time
+from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
-from contracts.sections import Loadtest, Settings, Slo
+from contracts.load_sections import Loadtest, Slo
+from contracts.sections import Settings
 from loadtests.order import Order
 from loadtests.run import run
 from loadtests.verdict import Verdict
@@ -36,27 +40,87 @@ def tell(title: str, theory: dict[str, float], opened: Verdict, closed: Verdict)
         print(f"  {name:5} theory {expected:8.1f} ms   open {found[0]:8.1f} ms   closed {found[1]:8.1f} ms")
 
 
+TICK_SECONDS = 0.005
+
+
+class Stalling:
+    """A stub's answers: from 4 to 5 s after its first request it sleeps, once in ten seconds, and everybody waits,
+    for the stub has one thread. What it really did is remembered, for a busy machine wakes it late.
+    """
+
+    def __init__(self, answer_well) -> None:
+        self._answer_well = answer_well
+        self.moments: list[float] = []
+        self._slept: list[tuple[float, float]] = []
+
+    def __call__(self, n: int, body: dict, request_id: str):
+        moment = time.monotonic()
+        within = (moment - self.moments[0]) % 10 if self.moments else 0.0
+        if 4 <= within < 5:
+            time.sleep(5 - within)
+            self._slept.append((moment, time.monotonic()))
+        self.moments.append(time.monotonic())
+        return self._answer_well(n, body, request_id)
+
+    def stalls(self) -> list[tuple[float, float]]:
+        """Who waited for the end of a sleep was answered one after the other until nobody asked any more, in
+        whatever order: after half of that time, on average."""
+        return [(begin, (end + self._first_pause_after(end)) / 2) for begin, end in self._slept]
+
+    def _first_pause_after(self, end: float) -> float:
+        later = [moment for moment in self.moments if moment >= end]
+        return next((one for one, other in pairwise(later) if other - one > TICK_SECONDS), end)
+
+
+class Halts(threading.Thread):
+    """Wakes up every few milliseconds and writes down when it could not: then nobody on the machine got on."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.found: list[tuple[float, float]] = []
+        self._ends = threading.Event()
+
+    def run(self) -> None:
+        before = time.monotonic()
+        while not self._ends.wait(TICK_SECONDS):
+            now = time.monotonic()
+            if now - before > 6 * TICK_SECONDS:
+                self.found.append((before, now))
+            before = now
+
+    def __enter__(self) -> "Halts":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self.join()
+
+
 def test_a_service_that_stalls_for_a_second_in_ten(start_stub, play, answer_well):
-    """Who comes during the stall waits for its end: a tenth of all, by up to a second, evenly."""
+    """Who comes during the stall waits for its end: a tenth of all, by up to a second, evenly.
 
-    def stalling():
-        began = time.monotonic()
-
-        def answer(n, body, request_id):
-            moment = (time.monotonic() - began) % 10
-            if moment > 9:
-                time.sleep(10 - moment)  # the stub has one thread: everybody waits
-            return answer_well(n, body, request_id)
-
-        return answer
-
-    opened = play(start_stub(stalling()).url, "server", rate=200.0, seconds=10)
-    closed = play(start_stub(stalling()).url, "single-stream", rate=200.0, seconds=10)
-    theory = {"p95": 500.0, "p99": 900.0}
+    So p95 is 500 ms and p99 900 ms, as long as the machine itself does not halt.
+    """
+    opened, theory = play_until_valid(play, start_stub, answer_well, "server")
+    closed, _ = play_until_valid(play, start_stub, answer_well, "single-stream")
     tell("stalls for 1 s every 10 s", theory, opened, closed)
-    assert opened.figures.latency_ms["p95"] == pytest.approx(500, abs=200)
-    assert opened.figures.latency_ms["p99"] == pytest.approx(900, abs=80)
+    assert opened.figures.latency_ms["p95"] == pytest.approx(theory["p95"], abs=200)
+    assert opened.figures.latency_ms["p99"] == pytest.approx(theory["p99"], abs=80)
     assert closed.figures.latency_ms["p99"] < 100
+
+
+def play_until_valid(play, start_stub, answer_well, scenario: str) -> tuple[Verdict, dict[str, float]]:
+    """The verdict, and what theory says of what the stub and the machine did. A halt of the machine may make the
+    generator late; then the run says so and gives no figure, and is played again."""
+    for _ in range(3):
+        stub = Stalling(answer_well)
+        with Halts() as halts:
+            verdict = play(start_stub(stub).url, scenario, rate=200.0, seconds=10)
+        if verdict.figures:
+            break
+    assert verdict.figures, verdict.problems
+    return verdict, _of_stalls([*stub.stalls(), *halts.found], stub.moments[0], 10)
 
 
 def test_a_service_of_constant_time_that_answers_one_at_a_time(start_stub, play, answer_well):
@@ -98,6 +162,23 @@ def test_a_generator_that_cannot_keep_up_says_so_and_gives_no_figure(start_stub,
     print("\n" + "\n".join(verdict.problems))
     assert (verdict.outcome, verdict.exit_code, verdict.figures) == ("not valid", 3, None)
     assert any("load generator" in problem for problem in verdict.problems)
+
+
+def _of_stalls(stalls: Sequence[tuple[float, float]], began: float, seconds: int) -> dict[str, float]:
+    """Percentiles in milliseconds over arrivals that come evenly; who comes during a stall waits for its end.
+
+    Between stalls that are a tick or two apart nothing gets done.
+    """
+    merged: list[tuple[float, float]] = []
+    for begin, end in sorted(stalls):
+        if merged and begin < merged[-1][1] + 2 * TICK_SECONDS:
+            begin, end = merged[-1][0], max(end, merged.pop()[1])
+        merged.append((begin, end))
+    moments = [began + n * seconds / 10_000 for n in range(10_000)]
+    waits = sorted(
+        max([end - moment for begin, end in merged if begin <= moment < end], default=0.0) for moment in moments
+    )
+    return {f"p{percent}": waits[len(waits) * percent // 100] * 1000 for percent in (95, 99)}
 
 
 def _md1(rate: float, service: float, arrivals: int = 1_000_000) -> dict[str, float]:

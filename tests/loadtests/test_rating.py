@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from flyweight.cli import main
 from loadtests import trials
-from loadtests.tally import Counts, Health
-from loadtests.verdict import Figures, JudgedObjective, Setup, Verdict
+from loadtests.counts import Counts, Health
+from loadtests.figures import Figures
+from loadtests.verdict import JudgedObjective, Setup, Verdict
 
 LIMITS = {"popularity": 900.0, "item-to-item": 400.0}
 """Requests per second that each service shall seem to keep the SLO with."""
@@ -117,7 +118,7 @@ def test_a_service_that_no_rate_makes_valid_ends_the_search_with_the_reason(
     ended, result = call(world.copy(tmp_path / "w"), "--capacity", "--url", start_stub(answer_well).url)
     assert ended.exit_code == 3, ended.output
     assert "not valid, no figure; only 0.00% of the answers to known users" in ended.output
-    assert len(result["rated"][0]["capacity"]["probes"]) == 1
+    assert len(result["rated"][0]["capacity"]["trials"]) == 1
 
 
 @pytest.mark.parametrize(

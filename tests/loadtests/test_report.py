@@ -6,11 +6,12 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
+from loadtests.counts import Counts, Health
+from loadtests.figures import Figures, OneSecond
 from loadtests.pictures import draw_seconds
 from loadtests.report import page, write_report
 from loadtests.report_style import number, percent
-from loadtests.tally import Counts, Health
-from loadtests.verdict import Figures, HookRun, JudgedObjective, OneSecond, Setup, Verdict
+from loadtests.verdict import HookRun, JudgedObjective, Setup, Verdict
 from loadtests.wording import CLOSED_WORKLOAD
 
 URL = "http://127.0.0.1:3000"

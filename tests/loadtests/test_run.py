@@ -8,7 +8,8 @@ import pytest
 
 from contracts.client_key import KEY_VARIABLE
 from contracts.faults import RunNotValid, UsageFault
-from contracts.sections import Loadtest, Settings, Slo
+from contracts.load_sections import Loadtest, Slo
+from contracts.sections import Settings
 from contracts.slo import SCENARIOS as scenarios_of_objectives
 from loadtests.event_options import EventOptions
 from loadtests.live import Now

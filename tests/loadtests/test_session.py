@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.sections import Loadtest, Slo
+from contracts.load_sections import Loadtest, Slo
 from loadtests.event_options import EventOptions
 from loadtests.load import Load
 from loadtests.session import Session

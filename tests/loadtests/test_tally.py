@@ -9,7 +9,9 @@ import pytest
 
 from contracts.reasons import Reason, Source
 from loadtests.answers import Answer, Model
-from loadtests.tally import HIGHEST_US, Health, Tally, add_up
+from loadtests.counting import HIGHEST_US
+from loadtests.counts import Health
+from loadtests.tally import Tally, add_up
 from loadtests.visits import Question
 
 KNOWN = Question("u", known=True, k=10, fewest=10)

@@ -10,14 +10,16 @@ import psutil
 import pytest
 
 from contracts.faults import RunNotValid
-from contracts.sections import Loadtest, Settings, Slo
+from contracts.load_sections import Loadtest, Slo
+from contracts.sections import Settings
 from loadtests import trials
 from loadtests.capacity import search
 from loadtests.comparison import Rated
+from loadtests.counts import Counts, Health
+from loadtests.figures import Figures
 from loadtests.order import Order
 from loadtests.processes import all_alive, cpu_seconds, service_processes
-from loadtests.tally import Counts, Health
-from loadtests.verdict import Figures, JudgedObjective, Setup, Verdict
+from loadtests.verdict import JudgedObjective, Setup, Verdict
 
 SETTINGS = Settings(loadtest=Loadtest(duration_seconds=2), slo=Slo(predict=("p(99) < 20",)))
 
@@ -123,9 +125,9 @@ def test_a_service_that_crashed_for_good_has_missed_every_rate_since_and_no_run_
     service = Fragile(comes_back=False)
     found, told = search_fragile(service)
     assert (found.rate, found.outcome) == (None, "missed")
-    assert [probe.outcome for probe in found.probes[:3]] == ["met", "missed", "missed"]
-    assert "did not come back within 30 s" in found.probes[2].why
-    assert "nothing answers" in found.probes[3].why
+    assert [trial.outcome for trial in found.trials[:3]] == ["met", "missed", "missed"]
+    assert "did not come back within 30 s" in found.trials[2].why
+    assert "nothing answers" in found.trials[3].why
     assert service.waits == 1
     assert [one.verdict is None for one in told[:3]] == [False, False, True]
 
@@ -155,7 +157,7 @@ def test_a_service_that_hangs_under_a_rate_has_missed_it(monkeypatch):
     found = trials.find_capacities(searches, {"it": Order("http://there")}, SETTINGS, lambda told: None)["it"]
     assert found.rate == pytest.approx(500, rel=0.06)
     assert not found.lower_bound
-    assert (found.probes[1].outcome, found.probes[1].why) == (
+    assert (found.trials[1].outcome, found.trials[1].why) == (
         "missed",
         "the service stopped answering: no answers.",
     )
@@ -165,7 +167,7 @@ def test_a_service_that_answers_nothing_in_the_first_run_ends_the_search(monkeyp
     monkeypatch.setattr(trials, "run", lambda order, settings, out, watch: silent(settings.loadtest.rate))
     searches = {"it": search(300.0, random.Random(1))}
     found = trials.find_capacities(searches, {"it": Order("http://there")}, SETTINGS, lambda told: None)["it"]
-    assert (found.outcome, len(found.probes)) == ("not valid", 1)
+    assert (found.outcome, len(found.trials)) == ("not valid", 1)
 
 
 def test_cpu_time_is_not_known_where_a_process_of_the_service_ended_during_the_run(monkeypatch):
@@ -187,5 +189,5 @@ def test_cpu_time_is_not_known_where_a_process_of_the_service_ended_during_the_r
     searches = {"it": search(300.0, random.Random(1))}
     found = trials.find_capacities(searches, {"it": Order("http://there")}, SETTINGS, lambda told: None)["it"]
     short.wait()
-    assert [probe.cpu_us is None for probe in found.probes[:2]] == [False, True]
+    assert [trial.cpu_us is None for trial in found.trials[:2]] == [False, True]
     assert not all_alive(processes)

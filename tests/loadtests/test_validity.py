@@ -3,7 +3,8 @@
 import pytest
 
 from contracts.slo import parse_objective
-from loadtests.tally import Counts, Health, Tally
+from loadtests.counts import Counts, Health
+from loadtests.tally import Tally
 from loadtests.validity import NO_OBJECTIVE, Problem, find_problems, samples_needed, whose
 
 LATENCY, BOTH = ["p(50) < 20"], ["p(50) < 20", "degraded < 0.01"]

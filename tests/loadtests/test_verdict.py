@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from contracts.slo import parse_objective
-from loadtests.tally import Counts, Health, Second, Tally
-from loadtests.verdict import HookRun, Setup, Verdict, judge, measure, percentile_ms
+from loadtests.counts import Counts, Health
+from loadtests.figures import measure
+from loadtests.tally import Second, Tally
+from loadtests.verdict import HookRun, Setup, Verdict, judge, percentile_ms
 
 SETUP = Setup(
     scenario="server", url="http://127.0.0.1:3000", workload="Poisson arrivals, 10 per second", expected=None,

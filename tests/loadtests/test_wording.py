@@ -3,9 +3,11 @@
 import msgspec
 import pytest
 
-from loadtests.tally import Counts, Health
-from loadtests.verdict import Figures, HookRun, JudgedObjective, Setup, Verdict
-from loadtests.wording import CLOSED_WORKLOAD, describe_generator, describe_mix, milliseconds, render
+from loadtests.counts import Counts, Health
+from loadtests.figures import Figures
+from loadtests.objective_words import milliseconds
+from loadtests.verdict import HookRun, JudgedObjective, Setup, Verdict
+from loadtests.wording import CLOSED_WORKLOAD, describe_generator, describe_mix, render
 
 SETUP = Setup(
     scenario="server",

@@ -5,19 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contracts.sections import (
-    Ease,
-    Ials,
-    ItemToItem,
-    Jpq,
-    Paths,
-    Popularity,
-    Sasrec,
-    Settings,
-    Student,
-    Training,
-    VmisKnn,
-)
+from contracts.rung_sections import Ease, Ials, ItemToItem, Jpq, Popularity, Sasrec, Student, VmisKnn
+from contracts.sections import Paths, Settings, Training
 from models.logs.sample import write_sample
 from models.splits.interactions import Interactions
 from models.splits.split import make_split

@@ -2,11 +2,8 @@ import msgspec
 import pytest
 
 from contracts.faults import Fault
-from contracts.sections import (
-    Settings,
-    Student,
-    Training,
-)
+from contracts.rung_sections import Student
+from contracts.sections import Settings, Training
 from models.ladder import TRAININGS
 from models.lesson import earlier_part
 from models.logs.sample import write_sample

@@ -7,20 +7,8 @@ import numpy as np
 import pytest
 
 from contracts.faults import UsageFault
-from contracts.sections import (
-    Ease,
-    Ials,
-    ItemToItem,
-    Jpq,
-    Paths,
-    Popularity,
-    Sasrec,
-    Settings,
-    Split,
-    Student,
-    Training,
-    VmisKnn,
-)
+from contracts.rung_sections import Ease, Ials, ItemToItem, Jpq, Popularity, Sasrec, Student, VmisKnn
+from contracts.sections import Paths, Settings, Split, Training
 from models.ladder import TRAININGS
 from models.refitting import whole_split
 from models.runs import MODEL, find_runs

@@ -4,11 +4,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from contracts.faults import UsageFault
-from contracts.sections import (
-    Popularity,
-    Settings,
-    Split,
-)
+from contracts.rung_sections import Popularity
+from contracts.sections import Settings, Split
 from models.ladder import TRAININGS
 from models.runs import MODEL, RUN, find_runs, newest_run, newest_runs_together
 from models.splits.split import make_split

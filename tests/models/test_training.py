@@ -3,13 +3,8 @@ import numpy as np
 import pytest
 
 from contracts.faults import UsageFault
-from contracts.sections import (
-    Jpq,
-    Popularity,
-    Sasrec,
-    Settings,
-    Training,
-)
+from contracts.rung_sections import Jpq, Popularity, Sasrec
+from contracts.sections import Settings, Training
 from models.ladder import TRAININGS
 from models.runs import CHECKPOINT, MODEL, find_runs
 from models.splits.split import make_split, open_split

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from contracts.faults import UsageFault
-from contracts.sections import Sasrec, Settings, Training, VmisKnn
+from contracts.rung_sections import Sasrec, VmisKnn
+from contracts.sections import Settings, Training
 from models.ladder import model_from_arrays
 from models.rungs.mean_of_items import MeanOfItems
 from models.untrained import UNTRAINED, untrained

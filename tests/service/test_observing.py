@@ -17,9 +17,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from contracts.load_sections import Slo
 from contracts.pointer import move_pointer
 from contracts.reasons import Reason
-from contracts.sections import Slo
 from service import metrics
 from service.embedded_redis import running
 from service.filling import History, write_histories

@@ -7,7 +7,7 @@ import pytest
 from onnx import numpy_helper, parser
 
 from contracts.encoding import PADDING
-from contracts.sections import VmisKnn as Choices
+from contracts.rung_sections import VmisKnn as Choices
 from export.graphs.vmis_knn import VMIS_KNN, vmis_tables
 from models.rungs.vmis_knn import VmisKnn, fit_vmis_knn
 from models.splits.interactions import Interactions

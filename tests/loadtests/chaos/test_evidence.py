@@ -9,9 +9,9 @@ from loadtests.answer_log import OK, LoggedRequest
 from loadtests.chaos.evidence import Window, examine
 from loadtests.chaos.rows import AT_MOST_HELD, Limits
 from loadtests.chaos.table import line, markdown
+from loadtests.counts import Counts, Health
 from loadtests.event_tally import EventCounts
 from loadtests.event_verdict import EventsVerdict
-from loadtests.tally import Counts, Health
 from loadtests.verdict import Setup, Verdict
 
 WINDOW = Window(2.0, 4.0)

@@ -11,7 +11,7 @@ from contracts.events import EVENT_FIELD, SERVED_KEY, events_key
 from loadtests.chaos.proxy import Proxy
 from loadtests.chaos.redis_server import RedisServer
 from loadtests.chaos.streams import count_events, event_ids, logged_ids
-from loadtests.chaos.waiting import await_that
+from loadtests.waiting import await_that
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 import loadtests.chaos
+from loadtests.command_line import ROOT
 
 UNPROTECTED = Path(loadtests.chaos.__file__).parent / "unprotected"
 PROTECTIONS = runpy.run_path(str(UNPROTECTED / "sitecustomize.py"))["PROTECTIONS"]
 
 
 def run_python(code: str, *without: str) -> subprocess.CompletedProcess:
-    path = os.pathsep.join([str(UNPROTECTED), str(loadtests.chaos.ROOT)])
+    path = os.pathsep.join([str(UNPROTECTED), str(ROOT)])
     environ = {**os.environ, "PYTHONPATH": path, "CHAOS_WITHOUT": ",".join(without)}
     return subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=60)
 

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from contracts.faults import Fault
+from loadtests.command_line import ROOT, clean_environment
 from loadtests.peers import bench, ceiling, contenders
 from loadtests.peers.report import Report
-from loadtests.peers.usage import family, memory_mb
-from loadtests.peers.world import ROOT, clean_environment
-from loadtests.processes import cpu_seconds
+from loadtests.peers.usage import memory_mb
+from loadtests.processes import cpu_seconds, family_of
 
 
 def test_every_other_round_goes_backwards():
@@ -23,7 +23,7 @@ def test_every_other_round_goes_backwards():
 
 def test_contender_gets_no_setting_of_the_caller():
     environ = {"PATH": "p", "PORT": "1", "FLYWEIGHT_SERVICE_MAX_BATCH": "1", "BENTOML_PORT": "2", "REDIS_URL": "r"}
-    assert clean_environment(environ) == {"PATH": "p"}
+    assert clean_environment(environ) == {"PATH": "p", "PYTHONPATH": str(ROOT)}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_contender_is_ready_with_all_workers_and_ends_whole_on_an_error(world, t
         assert cpu_seconds(members) > 0
         raise KeyboardInterrupt
     assert not any(process.is_running() for process in members)
-    assert family(contender.process.pid) == []
+    assert family_of(contender.process.pid) == []
 
 
 def test_contender_that_does_not_come_up_is_told_with_its_log(world, tmp_path):

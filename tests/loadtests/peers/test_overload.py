@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from loadtests.peers.overload import Offered, Report, judge, picture_of
+from loadtests.peers.offered import Offered, Report, judge, picture_of
 
 CURVE = [
     Offered(multiple, 100 * multiple, goodput, 10.0, 60.0, 0.0, 0.0, 0.0, 0.1)

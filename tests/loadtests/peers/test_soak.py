@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from contracts.faults import RunNotValid
 from loadtests.peers import soak, wrk
-from loadtests.peers.contenders import family
 from loadtests.peers.soak_verdict import Slice, growth_of, judge, lost_of, table, words
 from loadtests.peers.wrk import Errors
+from loadtests.processes import family_of
 
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
 
@@ -147,7 +147,7 @@ def test_a_short_soak_of_a_real_service_loses_nothing_and_ends_it(world, tmp_pat
     assert 0 <= slices[0].counted - slices[0].answers <= 4
     assert slices[0].answers > 0
     assert 10 < slices[0].pss_mb < slices[0].rss_mb
-    assert family(seen[0].process.pid) == []
+    assert family_of(seen[0].process.pid) == []
 
 
 def test_a_service_that_answers_without_its_model_is_no_valid_soak(start_stub):

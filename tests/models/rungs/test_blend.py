@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from contracts.sections import Blend as Choices
+from contracts.rung_sections import Blend as Choices
 from models.rungs.blend import Blend, choose_share
 from models.rungs.item_tables import FullTable
 from models.rungs.item_to_item import ItemToItem

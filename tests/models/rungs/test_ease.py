@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tastes import ITEMS, POPULARITY, USERS, ndcg, tastes
 
-from contracts.sections import Ease as Choices
+from contracts.rung_sections import Ease as Choices
 from models.rungs.ease import Ease, choose_settings, ease_refusal, fit_ease
 from models.validating import Validation
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from tastes import ITEMS, POPULARITY, USERS, ndcg, tastes
 from threadpoolctl import threadpool_limits
 
-from contracts.sections import Ials as Choices
+from contracts.rung_sections import Ials as Choices
 from models.rungs import ials
 from models.rungs.ials import Ials, choose_settings, fit_ials
 from models.validating import Validation

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from contracts.sections import ItemToItem as Choices
+from contracts.rung_sections import ItemToItem as Choices
 from models.rungs.co_occurrence import count_pairs, nearest_neighbours
 from models.rungs.item_to_item import ItemToItem, choose_settings, fit_item_to_item
 from models.validating import Validation

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from contracts.sections import Sasrec as SasrecSettings
+from contracts.rung_sections import Sasrec as SasrecSettings
 from contracts.sections import Settings, Training
 from models.lesson import Lesson
 from models.rungs.item_tables import FullTable

@@ -1,6 +1,6 @@
 import numpy as np
 
-from contracts.sections import Student
+from contracts.rung_sections import Student
 from models.rungs.sasrec_batches import TrainingWindows
 from models.rungs.taught import TaughtPrefixes
 

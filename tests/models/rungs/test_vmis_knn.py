@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from contracts.rung_sections import VmisKnn as Choices
 from contracts.sections import Paths, Settings
-from contracts.sections import VmisKnn as Choices
 from models.logs.sample import write_sample
 from models.rungs.popularity import Popularity, decayed_weights
 from models.rungs.vmis_knn import VmisKnn, choose_settings, fit_vmis_knn, index_sessions

@@ -7,19 +7,8 @@ import pytest
 
 from contracts import durable
 from contracts.faults import UsageFault
-from contracts.sections import (
-    Ease,
-    Ials,
-    ItemToItem,
-    Jpq,
-    Paths,
-    Popularity,
-    Sasrec,
-    Settings,
-    Student,
-    Training,
-    VmisKnn,
-)
+from contracts.rung_sections import Ease, Ials, ItemToItem, Jpq, Popularity, Sasrec, Student, VmisKnn
+from contracts.sections import Paths, Settings, Training
 from models.logs.sample import write_sample
 from models.runs import find_runs
 from models.searching.search import minutes_by_name, search

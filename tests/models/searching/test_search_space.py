@@ -3,17 +3,8 @@ import numpy as np
 import optuna
 import pytest
 
-from contracts.sections import (
-    Ease,
-    Ials,
-    ItemToItem,
-    Jpq,
-    Popularity,
-    Sasrec,
-    Settings,
-    Student,
-    VmisKnn,
-)
+from contracts.rung_sections import Ease, Ials, ItemToItem, Jpq, Popularity, Sasrec, Student, VmisKnn
+from contracts.sections import Settings
 from models.searching.search_space import SEARCHED, knobs_of, params_of, section_of, settings_at
 
 FAR_OUT = Settings(
