@@ -35,8 +35,8 @@ lint: $(INSTALLED)  ## style, and who may import whom
 audit: $(INSTALLED)  ## known vulnerabilities of what is installed (needs the network; unreachable means not audited)
 	@VENV=$(VENV) ./.ci/audit
 
-bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI and onnxruntime alone (needs wrk; 30 min)
-	@$(VENV)/bin/python -m loadtests.peers.bench
+bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI, onnxruntime (BEFORE=REVISION: beside that; needs wrk)
+	@$(VENV)/bin/python -m loadtests.peers.$(if $(BEFORE),versions $(BEFORE),bench)
 
 growth: $(INSTALLED)  ## requests a second against catalog, history, connections, workers, as pictures (needs wrk; 25 min)
 	@$(VENV)/bin/python -m loadtests.peers.growth

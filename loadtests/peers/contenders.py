@@ -61,20 +61,26 @@ def can_run(name: str) -> bool:
 
 @contextlib.contextmanager
 def running(
-    name: str, world: World, folder: Path, *, workers: int = WORKERS, variables: Mapping[str, str] = NONE
+    name: str,
+    world: World,
+    folder: Path,
+    *,
+    workers: int = WORKERS,
+    variables: Mapping[str, str] = NONE,
+    tree: Path = ROOT,
 ) -> Iterator[Running]:
     """Start a contender in the empty `folder`, yield it once every worker answers, and end all of it.
 
-    Only this service heeds `workers`, and settings in `variables`; peers always run `WORKERS`. Raises `Fault` with
-    the end of its log when it does not come up within 90 s.
+    Only this service heeds `workers`, settings in `variables`, and `tree`, a checkout whose code it then runs;
+    peers always run `WORKERS`. Raises `Fault` with the end of its log when it does not come up within 90 s.
     """
     port = free_port()
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             _command(name, world, port),
-            cwd=ROOT,
-            env=_environment(name, world, port, folder, workers) | variables,
+            cwd=tree,
+            env=_environment(name, world, port, folder, workers) | {"PYTHONPATH": str(tree)} | variables,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
