@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint audit bench growth overload soak chaos freshness loadtest memory quality protocols clean
+.PHONY: help setup demo serve test lint audit bench growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,5 +65,18 @@ quality: $(INSTALLED)  ## the journey on the real logs under LOGS, beside an ind
 protocols: $(INSTALLED)  ## leave-one-out and every-prefix, as published, on the logs under LOGS
 	@$(VENV)/bin/python tests/quality/protocols.py $(LOGS)
 
+image: $(INSTALLED)  ## the container image with the promoted artifact (BACKEND, BASE_IMAGE, BUILD_IMAGE, BUILD_OPTS, IMAGE)
+	@./deploy/image/build
+
+image-test: $(INSTALLED)  ## build the image for real, use it, measure its size and start (podman or docker; 3 min)
+	@[ -e bundle/promoted ] || EXIT=1 ./demo.sh
+	@PYTHONPATH=. $(VENV)/bin/python -m tests.image.walk
+
+lock: $(INSTALLED)  ## lock the image's packages with their hashes, and write its SBOM (UPGRADE=1: the newest that fit)
+	@./deploy/image/lock
+
+chart:  ## alert rules and dashboard into the Helm chart, which reads no file outside itself
+	cp deploy/prometheus/rules.yml deploy/grafana/dashboard.json deploy/kubernetes/flyweight/files/
+
 clean:  ## remove what the journey wrote; the log and .venv stay
-	rm -rf artifacts runs reports bundle .flyweight
+	rm -rf artifacts runs reports bundle build .flyweight

@@ -23,6 +23,7 @@ SHORT_VARIABLES = {
     "FLYWEIGHT_HOST": ("service", "host"),
     "REDIS_URL": ("features", "redis-url"),
     "FLYWEIGHT_STATE": ("paths", "state"),
+    "ARTIFACT_DIR": ("paths", "artifacts"),
 }
 CONFIG_VARIABLE = "FLYWEIGHT_CONFIG"
 """Names the file. With `KEY_VARIABLE`, all variables of ours that are no settings."""

@@ -20,6 +20,7 @@ from service.app import create_app, predict_endpoint
 from service.embedded_redis import embedded_redis
 from service.fast_lane import open_fast_lane
 from service.feature_cache import open_feature_cache
+from service.image import image
 from service.lifetime import child_of, private_folder
 from service.redis_clients import connect_async
 from service.rollout import load, open_promoted
@@ -61,6 +62,7 @@ _app = create_app(_worker)
 
 @bentoml.service(
     name="flyweight",
+    image=image(),
     workers=_workers,
     http={"host": _settings.service.host, "port": _settings.service.port},
     # BentoML's metrics are labelled with the raw path and grow with every scan, its access log and its

@@ -1,5 +1,6 @@
 """The routes of one worker, as a Starlette application that BentoML mounts at `/`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -8,12 +9,12 @@ from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
-from service import telemetry
+from service import docs_page, telemetry
 from service.errors import MethodNotAllowed, NotFound
 from service.exchange import Endpoint, Exchange, Reply
 from service.openapi import openapi_document
 from service.pages import index, status
-from service.routes import NEEDS, OTHER, PREDICT, ROUTES, USERS
+from service.routes import DOCS_FILE, NEEDS, OTHER, PREDICT, ROUTES, USERS
 from service.worker import Worker
 
 
@@ -35,6 +36,8 @@ def create_app(worker: Worker) -> Starlette:
         "/status": partial(status, worker),
         "/metrics": _metrics,
         "/openapi.json": _openapi,
+        "/docs": docs_page.page,
+        DOCS_FILE: docs_page.file,
         "/": partial(index, worker),
     }
 
@@ -63,14 +66,15 @@ def nowhere_endpoint(worker: Worker) -> Endpoint:
 
 async def _refuse(exchange: Exchange) -> Reply:
     path, method = exchange.scope["path"], exchange.scope["method"]
-    route = USERS if path.startswith("/users/") else path
+    route = next((each for each in (USERS, DOCS_FILE) if path.startswith(each.partition("{")[0])), path)
     if route in ROUTES:
         raise MethodNotAllowed(f"{route} takes {ROUTES[route]}, not {method}", ROUTES[route])
     raise NotFound(f"there is nothing at this path; there is {', '.join(ROUTES)}")
 
 
 async def _metrics(exchange: Exchange) -> Reply:
-    return Reply(telemetry.exposition(), telemetry.CONTENT_TYPE)
+    # In a thread, which lets requests in between: many workers take many milliseconds to add up.
+    return Reply(await asyncio.to_thread(telemetry.exposition), telemetry.CONTENT_TYPE)
 
 
 async def _openapi(exchange: Exchange) -> Reply:

@@ -4,6 +4,7 @@ is the next batch. A single request waits for nothing; under load batches grow b
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from time import perf_counter
@@ -50,12 +51,16 @@ class Batcher(Generic[Question, Reply]):
         max_batch: int,
         max_in_flight: int,
         pace: Pace | None = None,
+        note_batch: Callable[[int, float, float], None] | None = None,
     ) -> None:
+        """`note_batch` is told of each batch, once its replies are sent: how many requests it had, how long the
+        oldest waited for it, and what handing over the replies took (seconds)."""
         self._pace = pace or Pace()
+        self._note_batch = note_batch
         self._answer_batch = answer_batch
         self._max_batch = max_batch
         self._max_in_flight = max_in_flight
-        self._waiting: deque[tuple[Question, Asker[Reply]]] = deque()
+        self._waiting: deque[tuple[Question, Asker[Reply], float]] = deque()
         self._arrived = asyncio.Event()
         self._in_flight = 0
         self._under_way = 0
@@ -106,13 +111,14 @@ class Batcher(Generic[Question, Reply]):
     async def ask(self, question: Question) -> Reply:
         """Wait for the reply. Whoever asks for a client has entered before its body was read."""
         future = asyncio.get_running_loop().create_future()
-        self.submit(question, future)
+        self.submit(question, future, perf_counter())
         return await future
 
-    def submit(self, question: Question, asker: Asker[Reply]) -> None:
-        """The reply goes to `asker`, unless that is done before. Raises `Stopping` once the batcher is stopped."""
+    def submit(self, question: Question, asker: Asker[Reply], now: float) -> None:
+        """The reply goes to `asker`, unless that is done before. `now`: of `perf_counter`. Raises `Stopping` once
+        the batcher is stopped."""
         self._refuse_when_stopped()
-        self._waiting.append((question, asker))
+        self._waiting.append((question, asker, now))
         self._arrived.set()
 
     def _refuse_when_stopped(self) -> None:
@@ -124,22 +130,27 @@ class Batcher(Generic[Question, Reply]):
             await self._arrived.wait()
             started = perf_counter()
             size = min(len(self._waiting), self._max_batch, self._pace.max_batch)
-            batch = [self._waiting.popleft() for _ in range(size)]
+            taken = [self._waiting.popleft() for _ in range(size)]
             if not self._waiting:
                 self._arrived.clear()
-            batch = [(question, asker) for question, asker in batch if not asker.done()]
+            batch = [(question, asker) for question, asker, _ in taken if not asker.done()]
             if batch:
                 self._under_way = len(batch)
-                await self._answer(batch)
+                answering = await self._answer(batch)
                 self._under_way = 0
+                if self._note_batch is not None:
+                    self._note_batch(len(batch), started - taken[0][2], answering)
                 if self._waiting:
                     await let_others_run()  # also in: who came meanwhile waits where nobody counts them
                 self._pace.note_batch(len(batch), perf_counter() - started)
 
-    async def _answer(self, batch: list[tuple[Question, Asker[Reply]]]) -> None:
-        """Every asker gets exactly one reply or error; a failure stays within its batch."""
+    async def _answer(self, batch: list[tuple[Question, Asker[Reply]]]) -> float:
+        """Every asker gets exactly one reply or error; a failure stays within its batch. Returns what handing over
+        the replies took."""
+        began = math.inf
         try:
             replies = await self._answer_batch([question for question, _ in batch])
+            began = perf_counter()
             for (_, asker), reply in zip(batch, replies, strict=True):
                 if not asker.done():  # done: the client went away
                     asker.set_result(reply)
@@ -151,6 +162,7 @@ class Batcher(Generic[Question, Reply]):
             _LOG.exception("a batch of %d requests failed", len(batch))
             for _, asker in batch:
                 _fail(asker, InternalError())
+        return max(0.0, perf_counter() - began)
 
 
 async def let_others_run() -> None:

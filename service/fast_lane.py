@@ -118,15 +118,16 @@ class FastLane(StrictProtocol):
             return True
         except HttpError:
             return False
+        read_at = perf_counter()
         try:
             request = parse_predict(body)
             seconds = worker.deadline_seconds(headers.get(DEADLINE_HEADER))
         except HttpError:
             batcher.leave()
             return False
-        self.cycle = asked = Asked(self, request_id_of(headers.get(b"x-request-id")))
+        self.cycle = asked = Asked(self, request_id_of(headers.get(b"x-request-id")), read_at)
         worker.answer_deadline.begin(asked)
-        worker.ask(request, asked.started, seconds, asked)
+        worker.ask(request, read_at, seconds, asked, read_at)
         return True
 
     def _refuse(self, refusal: Overloaded, request_id: str) -> None:
@@ -182,10 +183,10 @@ class Asked:
 
     __slots__ = ("_lane", "disconnected", "keep_alive", "request_id", "response_complete", "started")
 
-    def __init__(self, lane: FastLane, request_id: str) -> None:
+    def __init__(self, lane: FastLane, request_id: str, started: float) -> None:
         self._lane = lane
         self.request_id = request_id
-        self.started = perf_counter()
+        self.started = started
         self.keep_alive = True  # uvicorn takes it back when it stops
         self.response_complete = False
         self.disconnected = False

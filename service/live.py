@@ -14,6 +14,7 @@ from service.forgetting import command_to_forget
 from service.redis_clients import AsyncClient
 from service.rollout import Rollout
 from service.served_notes import ServedNotes
+from service.stream_depth import StreamDepth
 from service.trending import Trending
 
 _DAY_SECONDS, _HOUR_SECONDS = 24 * 3600, 3600
@@ -41,11 +42,12 @@ class Live:
             dedup_seconds=events.dedup_hours * _HOUR_SECONDS,
             timeout_seconds=events.timeout_ms / 1000,
         )
+        self._depth = StreamDepth(redis)
         self.recorder = EventRecorder(settings, rollout, store, self.trending)
 
     def follow(self) -> tuple[Coroutine, ...]:
         """What runs beside the requests, for ever."""
-        return self.trending.follow(), self.notes.follow()
+        return self.trending.follow(), self.notes.follow(), self._depth.follow()
 
     async def forget(self, user_id: str, request_id: str) -> Forgetting:
         """Remove a user's history, and mark that nothing older may stay. Raises `EventsUnavailable`, and

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from service.docs_page import FILES
 from service.errors import (
     BodyTimeout,
     BodyTooLarge,
@@ -12,6 +13,7 @@ from service.errors import (
     HttpError,
     InternalError,
     InvalidRequest,
+    NotFound,
     Overloaded,
     Stopping,
     Unauthorized,
@@ -85,6 +87,7 @@ def openapi_document() -> dict:
             "/events": {"post": _events()},
             "/users/{user_id}": {"delete": _forget()},
             **{path: {"get": _get(path)} for path in _PAGES},
+            "/docs/{file}": {"get": _docs_file()},
         },
         "components": {"schemas": schemas(), "headers": _headers(), "securitySchemes": {"key": _KEY}},
     }
@@ -93,6 +96,7 @@ def openapi_document() -> dict:
 def _predict() -> dict:
     return {
         "operationId": "predict",
+        "tags": ["recommendations"],
         "security": _WITH_KEY,
         "summary": "The best items for a user or an anonymous history",
         "parameters": [_REQUEST_ID, _DEADLINE],
@@ -117,6 +121,7 @@ def _predict() -> dict:
 def _events() -> dict:
     return {
         "operationId": "events",
+        "tags": ["users"],
         "security": _WITH_KEY,
         "summary": "What users did; it is part of their very next answer",
         "parameters": [_REQUEST_ID],
@@ -138,6 +143,8 @@ def _events() -> dict:
 def _forget() -> dict:
     return {
         "operationId": "forget",
+        "tags": ["users"],
+        "security": _WITH_KEY,
         "summary": "Forget a user: the history at once, events and the log with the next `flyweight ingest`",
         "parameters": [
             {"name": "user_id", "in": "path", "required": True, "schema": ref("Id")},
@@ -158,6 +165,7 @@ _PAGES = {
     "/status": ("status", "Artifact, features and versions of the worker that answers", "application/json"),
     "/metrics": ("metrics", "Metrics of all workers for Prometheus", "text/plain"),
     "/openapi.json": ("openapi", "This document", "application/json"),
+    "/docs": ("docs", "This document for people, in a browser", "text/html"),
     "/": ("index", "What serves here, and the routes there are", "text/plain"),
     "/livez": ("livez", "Whether the process lives", "text/plain"),
     "/readyz": ("readyz", "Whether to send requests here: the model is loaded, and nobody stops it", "text/plain"),
@@ -174,12 +182,34 @@ def _get(path: str) -> dict:
     responses |= {str(error.status): _error_response(error) for error in _ANYWHERE}
     if name in ("readyz",):
         responses["503"] = {"description": "Not ready: the model is not loaded, or the service is stopping."}
-    described = {"operationId": name, "summary": summary, "responses": responses}
-    if name not in ("livez", "readyz", "healthz"):  # these are BentoML's
+    described = {"operationId": name, "tags": ["service"], "summary": summary, "responses": responses}
+    if name == "docs":  # open to everybody
+        responses |= {str(InternalError.status): _error_response(InternalError)}
+    elif name not in ("livez", "readyz", "healthz"):  # these are BentoML's
         described["security"] = _WITH_KEY
         errors = (Unauthorized, InternalError, Expired)
         responses |= {str(error.status): _error_response(error) for error in errors}
     return described
+
+
+def _docs_file() -> dict:
+    """Of no use to anything but the page; here, because every route is."""
+    styles = scripts = {"schema": {"type": "string"}}
+    return {
+        "operationId": "docs_file",
+        "tags": ["service"],
+        "summary": "A part of the page at /docs",
+        "parameters": [
+            {"name": "file", "in": "path", "required": True, "schema": {"type": "string", "enum": list(FILES)}}
+        ],
+        "responses": {
+            "200": {
+                "description": "The file.",
+                "content": {"text/css": styles, "text/javascript": scripts},
+            },
+            **{str(error.status): _error_response(error) for error in (*_ANYWHERE, NotFound, InternalError)},
+        },
+    }
 
 
 def _error_response(error: type[HttpError]) -> dict:

@@ -14,53 +14,59 @@ def ref(schema: str) -> dict:
 
 
 def schemas() -> dict:
+    """Each has a name of its own, for clients that are generated call their types so."""
     return {
         "Id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH},
-        "PredictRequest": _request_schema(),
-        "Answer": _answer_schema(),
-        "EventsRequest": _events_schema(),
-        "Recorded": _recorded_schema(),
+        "PredictRequest": {"anyOf": [ref("UserQuestion"), ref("HistoryQuestion")]},
+        "UserQuestion": _question_schema("user_id"),
+        "HistoryQuestion": _question_schema("history"),
+        "RepeatPolicy": {"type": "string", "enum": list(REPEAT_POLICIES)},
+        **_answer_schemas(),
+        **_events_schemas(),
         "Forgetting": object_of(request_id={"type": "string"}, had_history={"type": "boolean"}),
-        "Status": _status_schema(),
-        "Error": _error_schema(),
+        **_status_schemas(),
+        **_error_schemas(),
     }
 
 
-def _request_schema() -> dict:
+def _question_schema(required: str) -> dict:
     ids = {"type": "array", "items": ref("Id")}
     return {
         "type": "object",
         "additionalProperties": False,
-        "anyOf": [{"required": ["user_id"]}, {"required": ["history"]}],
+        "required": [required],
         "properties": {
             "user_id": ref("Id"),
             "history": ids
             | {"maxItems": MAX_HISTORY_IDS, "description": "Item ids, newest last. Wins over user_id."},
             "k": {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": DEFAULT_K},
             "exclude": ids | {"maxItems": MAX_EXCLUDED, "description": "Item ids never to answer."},
-            "seen": {
-                "type": "string",
-                "enum": list(REPEAT_POLICIES),
-                "description": "What happens to seen items; default: the artifact's repeat policy.",
-            },
+            "seen": ref("RepeatPolicy")
+            | {"description": "What happens to seen items; default: the artifact's repeat policy."},
         },
     }
 
 
-def _answer_schema() -> dict:
-    item = object_of(item_id=ref("Id"), score={"type": "number"})
+def _answer_schemas() -> dict:
     text = {"type": "string"}
-    return object_of(
-        request_id=text,
-        items={"type": "array", "items": item, "maxItems": MAX_K},
-        model=object_of(name=text, variant=text, version={"type": "string", "pattern": "^[0-9a-f]{12}$"}),
-        source={"type": "string", "enum": [source.value for source in Source]},
-        reason={"type": "string", "enum": [reason.value for reason in Reason]},
-        degraded={"type": "boolean", "description": "Whether a fault weakened the answer."},
-    )
+    return {
+        "Item": object_of(item_id=ref("Id"), score={"type": "number"}),
+        "Model": object_of(name=text, variant=text, version={"type": "string", "pattern": "^[0-9a-f]{12}$"}),
+        "Source": {"type": "string", "enum": [source.value for source in Source]},
+        "Reason": {"type": "string", "enum": [reason.value for reason in Reason]},
+        "Answer": object_of(
+            request_id=text,
+            items={"type": "array", "items": ref("Item"), "maxItems": MAX_K},
+            model=ref("Model"),
+            source=ref("Source"),
+            reason=ref("Reason"),
+            degraded={"type": "boolean", "description": "Whether a fault weakened the answer."},
+        ),
+    }
 
 
-def _events_schema() -> dict:
+def _events_schemas() -> dict:
+    text, count = {"type": "string"}, {"type": "integer", "minimum": 0}
     moment = {
         "oneOf": [{"type": "integer", "minimum": EARLIEST_MS}, {"type": "string", "format": "date-time"}],
         "description": "Milliseconds since 1970, or RFC 3339 with its offset; at most 5 minutes ahead.",
@@ -71,40 +77,50 @@ def _events_schema() -> dict:
         "position": {"type": "integer", "minimum": 1, "maximum": MAX_POSITION, "description": "In that answer."},
         "value": {"type": "number"},
     }
-    events = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": event}
-    return object_of(events=events) | {"additionalProperties": False}
+    events = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": ref("Event")}
+    rejected = {"type": "array", "items": ref("Rejected")}
+    return {
+        "Event": event,
+        "EventsRequest": object_of(events=events) | {"additionalProperties": False},
+        "RejectionCode": {"type": "string", "enum": list(REJECTIONS)},
+        "Rejected": object_of(index=count, code=ref("RejectionCode"), message=text),
+        "Recorded": object_of(request_id=text, accepted=count, duplicates=count, rejected=rejected),
+    }
 
 
-def _recorded_schema() -> dict:
-    count = {"type": "integer", "minimum": 0}
-    text = {"type": "string"}
-    rejected = object_of(index=count, code=text | {"enum": list(REJECTIONS)}, message=text)
-    return object_of(
-        request_id=text, accepted=count, duplicates=count, rejected={"type": "array", "items": rejected}
-    )
-
-
-def _status_schema() -> dict:
+def _status_schemas() -> dict:
     states = ["up"] + [r.removeprefix("feature_cache_") for r in Reason if r.startswith("feature_cache_")]
-    return object_of(
-        artifact={"type": "object"},
-        features=object_of(
-            state={"type": "string", "enum": states}, breaker={"type": "string", "enum": ["open", "closed"]}
+    text, count = {"type": "string"}, {"type": "integer", "minimum": 0}
+    return {
+        "ServingArtifact": object_of(
+            name=text, variant=text, version=text, path=text, items=count, max_history=count,
+            repeat_policy=ref("RepeatPolicy"), size_bytes=count,
         ),
-        degraded={"type": "boolean"},
-        workers={"type": "integer", "minimum": 1},
-        shortcut={"type": "boolean", "description": "Whether /predict takes the shortcut."},
-        versions={"type": "object", "additionalProperties": {"type": "string"}},
-    )
+        "FeaturesState": {"type": "string", "enum": states},
+        "BreakerState": {"type": "string", "enum": ["open", "closed"]},
+        "Features": object_of(state=ref("FeaturesState"), breaker=ref("BreakerState")),
+        "LibraryVersions": {"type": "object", "additionalProperties": {"type": "string"}},
+        "Status": object_of(
+            artifact=ref("ServingArtifact"),
+            features=ref("Features"),
+            degraded={"type": "boolean"},
+            workers={"type": "integer", "minimum": 1},
+            shortcut={"type": "boolean", "description": "Whether /predict takes the shortcut."},
+            versions=ref("LibraryVersions"),
+        ),
+    }  # fmt: skip
 
 
-def _error_schema() -> dict:
-    described = object_of(
-        code={"type": "string", "enum": [error.code for error in ERRORS]},
-        message={"type": "string"},
-        field={"type": ["string", "null"], "description": "The part of the request that is wrong."},
-    )
-    return object_of(error=described, request_id={"type": "string"})
+def _error_schemas() -> dict:
+    return {
+        "ErrorCode": {"type": "string", "enum": [error.code for error in ERRORS]},
+        "ErrorDetail": object_of(
+            code=ref("ErrorCode"),
+            message={"type": "string"},
+            field={"type": ["string", "null"], "description": "The part of the request that is wrong."},
+        ),
+        "Error": object_of(error=ref("ErrorDetail"), request_id={"type": "string"}),
+    }
 
 
 def object_of(**properties: dict) -> dict:

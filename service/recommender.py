@@ -99,7 +99,11 @@ class Recommender:
     async def _read(self, requests: list[PredictRequest]) -> list[Reading | list[str]]:
         """What is known of each asker: the history that came with the request, or the feature cache's."""
         users = [request.user_id for request in requests if request.history is UNSET]
-        readings = iter(await self._features.read(users) if users else ())
+        if not users:
+            return [request.history for request in requests]
+        found = await self._features.read(users)
+        telemetry.count_lookups(found)
+        readings = iter(found)
         return [next(readings) if r.history is UNSET else r.history for r in requests]
 
     def _rank(

@@ -4,6 +4,7 @@ from service.api_keys import Needs
 
 PREDICT = "/predict"
 USERS = "/users/{user_id}"
+DOCS_FILE = "/docs/{file}"
 ROUTES = {
     "/": "GET",
     PREDICT: "POST",
@@ -12,6 +13,8 @@ ROUTES = {
     "/status": "GET",
     "/metrics": "GET",
     "/openapi.json": "GET",
+    "/docs": "GET",
+    DOCS_FILE: "GET",
     "/livez": "GET",
     "/readyz": "GET",
     "/healthz": "GET",
@@ -25,9 +28,12 @@ NEEDS: dict[str, Needs] = {
     "/status": "api",
     "/metrics": "api",
     "/openapi.json": "api",
+    "/docs": "none",
+    DOCS_FILE: "none",
     "/": "api",
 }
-"""The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user."""
+"""The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user,
+"none" for what is the same everywhere."""
 
 OTHER = "other"
 """What metrics call the route of all that asks for none of these."""

@@ -1,102 +1,40 @@
-"""Metrics: few, named, with bounded labels, added up over all workers.
+"""Counting, and what GET /metrics answers: all workers added up. `service.metrics` declares what is counted.
 
-prometheus_client keeps one set of files per process under PROMETHEUS_MULTIPROC_DIR, which BentoML sets
-for its workers; without it (tests, one process) it counts in memory.
+A request costs one observation, all else is counted once per batch.
 """
 
 import contextlib
 import os
+import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from time import perf_counter
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    multiprocess,
-)
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest, multiprocess
 
 from contracts.reasons import Reason
+from service import metrics
 from service.prediction import Model
 
-_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
-_REGISTRY = CollectorRegistry()
-
-_REQUEST_BUCKETS = (
-    0.001, 0.0025, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
-)  # fmt: skip
-_STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0)
-
-STAGES = ("features", "encode", "predict", "decode")
-
-_request_duration = Histogram(
-    "flyweight_request_duration_seconds",
-    "Time from the request's headers to its last byte, by route, variant that serves and status code.",
-    ("route", "variant", "code"),
-    buckets=_REQUEST_BUCKETS,
-    registry=_REGISTRY,
-)
-_stage_duration = Histogram(
-    "flyweight_stage_duration_seconds",
-    "Time that one batch spends in a stage.",
-    ("stage",),
-    buckets=_STAGE_BUCKETS,
-    registry=_REGISTRY,
-)
-_fallbacks = Counter(
-    "flyweight_fallbacks_total",
-    "Answers that the model did not give, by reason.",
-    ("reason",),
-    registry=_REGISTRY,
-)
-_unknown_items = Counter(
-    "flyweight_unknown_items_total",
-    "Items of histories that the catalog does not hold.",
-    registry=_REGISTRY,
-)
-_feature_cache_open = Gauge(
-    "flyweight_feature_cache_open",
-    "How many workers leave the feature cache alone, because it is away.",
-    multiprocess_mode="livesum",
-    registry=_REGISTRY,
-)
-_model_info = Gauge(
-    "flyweight_model_info",
-    "1 for the artifact that serves, 0 for one that served before.",
-    ("name", "variant", "version"),
-    multiprocess_mode="livemax",
-    registry=_REGISTRY,
-)
-_refused_promotions = Counter(
-    "flyweight_refused_promotions_total",
-    "Promoted artifacts that a worker could not load; it goes on with the one it has.",
-    registry=_REGISTRY,
-)
-_events = Counter(
-    "flyweight_events_total",
-    "Events sent to /events, by what became of them: accepted, duplicate, rejected.",
-    ("outcome",),
-    registry=_REGISTRY,
-)
-_lost_notes = Counter(
-    "flyweight_lost_served_notes_total",
-    "Notes of served answers that did not reach the stream.",
-    registry=_REGISTRY,
-)
 
 
 @cache
 def _requests(route: str, variant: str, code: int) -> Histogram:
-    return _request_duration.labels(route, variant, str(code))
+    return metrics.REQUEST_DURATION.labels(route, variant, str(code))
 
 
-_stages = {stage: _stage_duration.labels(stage) for stage in STAGES}
-_fallbacks_by_reason = {reason: _fallbacks.labels(reason.value) for reason in Reason if reason != Reason.OK}
+_stages = {stage: metrics.STAGE_DURATION.labels(stage) for stage in metrics.STAGES}
+_fallbacks = {reason: metrics.FALLBACKS.labels(reason.value) for reason in Reason if reason != Reason.OK}
+_hits, _misses = metrics.FEATURE_LOOKUPS.labels("hit"), metrics.FEATURE_LOOKUPS.labels("miss")
+_hidden = {
+    reason: metrics.FEATURE_LOOKUPS.labels(reason) for reason in Reason if reason.startswith("feature_cache_")
+}
+_streams = {
+    stream: (metrics.EVENT_STREAM_LENGTH.labels(stream), metrics.EVENT_LAG.labels(stream))
+    for stream in ("events", "served")
+}
 
 
 def count_request(route: str, variant: str, code: int, started: float) -> None:
@@ -111,61 +49,99 @@ def count_stage(stage: str, started: float) -> float:
     return now
 
 
+def count_batch(requests: int, waited: float, answering: float) -> None:
+    """A batch is over. Seconds: what its oldest request waited for it, what handing over the answers took."""
+    metrics.BATCH_SIZE.observe(requests)
+    _stages["queue"].observe(waited)
+    _stages["answer"].observe(answering)
+
+
+def count_parsing(seconds: float) -> None:
+    """Of one request, on average over those since the batch before."""
+    _stages["parse"].observe(seconds)
+
+
 def count_fallback(reason: Reason) -> None:
-    _fallbacks_by_reason[reason].inc()
+    _fallbacks[reason].inc()
+
+
+def count_lookups(readings: Sequence[object]) -> None:
+    """What a reading of the feature cache found: of each user a history, None or the fault that hides it."""
+    hits, hidden = len(readings), {}
+    for reading in readings:
+        if reading is None or isinstance(reading, Reason):
+            hits -= 1
+            hidden[reading] = hidden.get(reading, 0) + 1
+    if hits:
+        _hits.inc(hits)
+    for reading, users in hidden.items():
+        (_misses if reading is None else _hidden[reading]).inc(users)
 
 
 def count_unknown_items(items: int) -> None:
     if items:
-        _unknown_items.inc(items)
+        metrics.UNKNOWN_ITEMS.inc(items)
 
 
 def count_refused_promotion() -> None:
-    _refused_promotions.inc()
+    metrics.REFUSED_PROMOTIONS.inc()
 
 
 def count_events(outcome: str, events: int) -> None:
     """`outcome`: accepted, duplicate or rejected."""
     if events:
-        _events.labels(outcome).inc(events)
+        metrics.EVENTS.labels(outcome).inc(events)
 
 
 def count_lost_notes(notes: int) -> None:
-    _lost_notes.inc(notes)
+    metrics.LOST_NOTES.inc(notes)
 
 
 def show_feature_cache(*, is_open: bool) -> None:
-    _feature_cache_open.set(is_open)
+    metrics.FEATURE_CACHE_OPEN.set(is_open)
 
 
 def show_model(model: Model, *, serves: bool) -> None:
-    _model_info.labels(model.name, model.variant, model.version).set(1 if serves else 0)
+    metrics.MODEL_INFO.labels(model.name, model.variant, model.version).set(1 if serves else 0)
+
+
+def show_stream(stream: str, length: float, lag_seconds: float) -> None:
+    """`stream`: events or served. Both NaN: nobody knows."""
+    for gauge, value in zip(_streams[stream], (length, lag_seconds), strict=True):
+        gauge.set(value)
+
+
+def show_worker(*, is_up: bool) -> None:
+    metrics.WORKERS.set(is_up)
+
+
+def show_memory(kind: str, size_bytes: int) -> None:
+    metrics.PROCESS_MEMORY.labels(kind).set(size_bytes)
 
 
 def exposition() -> bytes:
-    """What GET /metrics answers: all workers added up."""
-    if _DIRECTORY_VARIABLE not in os.environ:
-        return generate_latest(_REGISTRY)
+    """What GET /metrics answers: all workers added up; of dead ones, what they counted."""
+    if metrics.DIRECTORY_VARIABLE not in os.environ:
+        return generate_latest(metrics.REGISTRY)
+    forget_dead_workers()
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)
     return generate_latest(registry)
 
 
 def forget_dead_workers() -> None:
-    """Drop the gauges of workers that were killed: they would show their artifact for ever."""
-    folder = os.environ.get(_DIRECTORY_VARIABLE)
-    for path in Path(folder).glob("gauge_live*_*.db") if folder else ():
-        pid = int(path.stem.rpartition("_")[2])
-        if not Path(f"/proc/{pid}").exists():
-            with contextlib.suppress(FileNotFoundError):
+    """Drop the gauges of workers that were killed: they would show their artifact and themselves for ever."""
+    folder = os.environ.get(metrics.DIRECTORY_VARIABLE)
+    for path in Path(folder).glob("gauge_live*.db") if folder else ():
+        if not _is_alive(int(re.search(r"(\d+)\.db$", path.name)[1])):
+            with contextlib.suppress(FileNotFoundError):  # another worker was faster
                 path.unlink()
 
 
-def declared_metrics() -> dict[str, list[str]]:
-    """Every metric by the name that GET /metrics shows, with its labels."""
-    metrics = (
-        _request_duration, _stage_duration, _fallbacks, _unknown_items, _feature_cache_open, _model_info,
-        _refused_promotions, _events, _lost_notes,
-    )  # fmt: skip
-    suffix = {Counter: "_total"}
-    return {m._name + suffix.get(type(m), ""): list(m._labelnames) for m in metrics}
+def _is_alive(pid: int) -> bool:
+    """A zombie is not; nor is a process that got the number of a dead worker: workers have one parent."""
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return not Path("/proc/self").exists()  # where nobody can be seen, nobody is forgotten
+    return state not in "ZX" and int(parent) == os.getppid()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from time import perf_counter
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,6 +23,7 @@ from service.fair_share import FairShare
 from service.feature_cache import FeatureCache
 from service.lateness import Question
 from service.live import Live
+from service.memory import follow_memory
 from service.pace import Pace
 from service.prediction import DEADLINE, Answer, PredictRequest, parse_deadline_ms, parse_predict
 from service.recommender import Recommendation, Recommender
@@ -53,7 +55,9 @@ class Worker:
             max_batch=limits.max_batch,
             max_in_flight=limits.max_in_flight,
             pace=self.pace,
+            note_batch=self._note_batch,
         )
+        self._parsed, self._parsing = 0, 0.0  # requests since the last batch, seconds
         self._deadline_seconds = limits.deadline_ms / 1000
         self.fair_share = FairShare(settings.service.workers or cores(), self.batcher.is_busy)
         self._body_deadline = Deadline(settings.service.body_timeout_ms / 1000)
@@ -75,15 +79,17 @@ class Worker:
         self.drain.take_over()
         watching = (
             self.rollout.follow(), self.breaker.watch(), self._body_deadline.watch(), self.answer_deadline.watch(),
-            *self.live.follow(),
+            follow_memory(), *self.live.follow(),
         )  # fmt: skip
         watchers = [asyncio.create_task(each, name=each.__qualname__) for each in watching]
         # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
         logging.getLogger("uvicorn.access").propagate = False
         try:
+            telemetry.show_worker(is_up=True)
             with self.presence:
                 yield
         finally:
+            telemetry.show_worker(is_up=False)
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.wait(watchers)
@@ -106,10 +112,11 @@ class Worker:
             body = await exchange.read_json(
                 max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
             )
+            read_at = perf_counter()
             request = parse_predict(body)
             self.batcher.refuse_when_late()  # again: its body may have been long under way
             asker = asyncio.get_running_loop().create_future()
-            self.ask(request, exchange.started, seconds, asker)
+            self.ask(request, exchange.started, seconds, asker, read_at)
             found = await self.answer_deadline.wait(asker)
         except Overdue:
             raise self.expired() from None
@@ -123,13 +130,30 @@ class Worker:
             return self._deadline_seconds
         return parse_deadline_ms(given, self.settings.service.deadline_ms) / 1000
 
-    def ask(self, request: PredictRequest, started: float, seconds: float, asker: Asker[Recommendation]) -> None:
+    def ask(
+        self,
+        request: PredictRequest,
+        started: float,
+        seconds: float,
+        asker: Asker[Recommendation],
+        read_at: float,
+    ) -> None:
         """Have `asker` answered `seconds` after `started`. Who brings a shorter deadline than is usual, and could
-        not be answered by then for those ahead, gets the popular list at once."""
+        not be answered by then for those ahead, gets the popular list at once. `read_at`: when parsing the
+        request began."""
+        now = perf_counter()
+        self._parsed += 1
+        self._parsing += now - read_at
         if seconds < self._deadline_seconds and self.batcher.seconds_ahead() > seconds:
             asker.set_result(self._recommender.bridge(request))
         else:
-            self.batcher.submit((request, started + seconds, asker), asker)
+            self.batcher.submit((request, started + seconds, asker), asker, now)
+
+    def _note_batch(self, requests: int, waited: float, answering: float) -> None:
+        telemetry.count_batch(requests, waited, answering)
+        if self._parsed:
+            telemetry.count_parsing(self._parsing / self._parsed)
+            self._parsed, self._parsing = 0, 0.0
 
     def reply(self, found: Recommendation, request_id: str) -> Reply:
         serving, reason = found.serving, found.reason

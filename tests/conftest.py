@@ -61,7 +61,7 @@ THREE_RUNGS = ("popularity", "item-to-item", "sasrec")
 @pytest.fixture(autouse=True)
 def _only_the_settings_of_the_test(monkeypatch):
     """What the shell sets for a service must not reach a test."""
-    for name in ("PORT", "REDIS_URL", "FLYWEIGHT_HOST", "FLYWEIGHT_STATE", "FLYWEIGHT_CONFIG"):
+    for name in ("PORT", "REDIS_URL", "FLYWEIGHT_HOST", "FLYWEIGHT_STATE", "FLYWEIGHT_CONFIG", "ARTIFACT_DIR"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.reasons import Reason, Source
 from flyweight.cli import VERBS
-from service import telemetry
+from service import metrics
 from service.errors import ERRORS
 from service.routes import ROUTES
 
@@ -36,7 +36,7 @@ def test_every_error_is_documented(error):
 
 def test_every_metric_is_documented_with_its_labels_and_no_other():
     documented = dict(re.findall(r"^\| `(flyweight_\w+)` \| ([^|]*)\|", HTTP, re.MULTILINE))
-    declared = telemetry.declared_metrics()
+    declared = metrics.declared_metrics()
     assert {name: re.findall(r"`(\w+)`", labels) for name, labels in documented.items()} == declared
 
 

@@ -98,7 +98,7 @@ def play(
         while upcoming is not None and upcoming <= clock.now:
             try:
                 batcher.enter()
-                batcher.submit(upcoming, Asker(upcoming))
+                batcher.submit(upcoming, Asker(upcoming), upcoming)
             except Overloaded:
                 outcome.refused.append(upcoming)
                 clock.now += REFUSAL

@@ -53,6 +53,9 @@ def test_route_takes_the_keys_that_hold_and_no_others(tmp_path: Path, promoted: 
         def status(headers: dict[str, str]) -> int:
             return client.request(method, path, headers=headers).status_code
 
+        if NEEDS[path] == "none":
+            assert status({}) == status(bearer("wrong")) == status(bearer(ASKING)) not in (401, 403)
+            return
         for wrong in ({}, bearer("wrong"), {"authorization": ASKING}, {"authorization": f"Basic {ASKING}"}):
             assert status(wrong) == 401
         assert status(bearer("")) == 401
@@ -209,7 +212,7 @@ def test_keys_hold_behind_bentoml_are_sent_by_who_asks_and_never_shown(
     assert server.call("/metrics")[0] == 401
     assert [server.call(path)[0] for path in HEALTH] == [200, 200, 200]
     (answer,) = ask_all(server.url, [question])
-    assert answer["source"] == "model"
+    assert answer.source == "model"
     assert stop(server, signal.SIGTERM) == 0
     assert not any(key in text for text in capfd.readouterr() for key in (ASKING, ROTATED))
 

@@ -184,7 +184,7 @@ def test_crowd_that_still_sends_its_bodies_counts_and_room_comes_back(tmp_path: 
 def test_answer_that_takes_too_long_is_a_504_in_our_shape(
     tmp_path: Path, promoted: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(self: Batcher, question: object, asker: object) -> None:
+    def never(self: Batcher, question: object, asker: object, now: float) -> None:
         pass
 
     monkeypatch.setattr("service.worker.ANSWER_SECONDS", 0.1)
@@ -196,7 +196,7 @@ def test_answer_that_takes_too_long_is_a_504_in_our_shape(
 
 
 def test_timeout_that_is_not_the_answers_own_is_a_bug(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Batcher, question: object, asker: object) -> None:
+    def fail(self: Batcher, question: object, asker: object, now: float) -> None:
         raise TimeoutError
 
     monkeypatch.setattr(Batcher, "submit", fail)

@@ -1,5 +1,6 @@
 """What `bentoml build` packs, what it installs, and what importing the service may not need."""
 
+import itertools
 import json
 import os
 import re
@@ -47,19 +48,42 @@ def test_predictor_imports_without_bentoml() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_bento_installs_what_pyproject_pins_for_serving() -> None:
-    pinned = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
-    packed = set(re.findall(r"^    - (\S+)$", (ROOT / "bentofile.yaml").read_text(), re.MULTILINE))
-    assert {name.split("==")[0] for name in pinned - packed} == {"click", "rich"}
-    assert packed <= pinned
+def locked() -> dict[str, str]:
+    """Name and version of every package in the image."""
+    lines = (ROOT / "deploy/image/requirements.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+) \\$", lines, re.MULTILINE))
+
+
+def test_image_holds_what_pyproject_pins_for_serving() -> None:
+    pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    expected = {re.sub(r"\[.*\]", "", name): version for name, version in (one.split("==") for one in pinned)}
+    assert expected.items() <= locked().items(), "run `make lock`"
+
+
+def test_every_package_of_the_image_is_held_by_hashes_and_comes_from_nowhere_in_particular() -> None:
+    lines = (ROOT / "deploy/image/requirements.txt").read_text().splitlines()
+    assert {
+        line
+        for line in lines
+        if not re.fullmatch(r"[a-z0-9-]+==\S+ \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line)
+    } == set()
+    unhashed = [one for one, after in itertools.pairwise(lines) if "==" in one and "--hash" not in after]
+    assert unhashed == []
+
+
+def test_sbom_names_the_packages_of_the_image_and_no_other() -> None:
+    sbom = json.loads((ROOT / "deploy/image/sbom.cdx.json").read_text())
+    assert sbom["bomFormat"] == "CycloneDX"
+    named = {re.sub(r"[-_.]+", "-", part["name"]).lower(): part["version"] for part in sbom["components"]}
+    assert named == locked(), "run `make lock`"
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a checkout holds, with much that must stay out."""
     project = tmp_path_factory.mktemp("project")
-    for room in ("service", "contracts"):
-        shutil.copytree(ROOT / room, project / room)
+    for room in ("service", "contracts", "flyweight", "deploy/image"):
+        shutil.copytree(ROOT / room, project / room, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("bentofile.yaml", "flyweight.toml", "pyproject.toml"):
         shutil.copy(ROOT / name, project / name)
     for stray in (".env", "tests/test_a.py", "models/rungs/sasrec.py", "artifacts/promoted", "service/secret.key"):
@@ -91,8 +115,10 @@ def bento(project: Path, artifact: Artifact, tmp_path_factory: pytest.TempPathFa
 def test_bento_holds_what_serves_and_nothing_else(bento: Path, artifact: Artifact) -> None:
     source = bento / "src"
     packed = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
-    expected = {f"{room}/{path.name}" for room in ("service", "contracts") for path in (ROOT / room).glob("*.py")}
+    rooms = ("service", "contracts", "flyweight")
+    expected = {str(path.relative_to(ROOT)) for room in rooms for path in (ROOT / room).rglob("*.py")}
     expected |= {f"service/scripts/{path.name}" for path in (ROOT / "service/scripts").glob("*.lua")}
+    expected |= {f"service/swagger/{path.name}" for path in (ROOT / "service/swagger").iterdir()}
     expected |= {f"bundle/{artifact.path.name}/{path.name}" for path in artifact.path.iterdir()}
     assert packed == expected | {"bundle/promoted", "flyweight.toml", "bentofile.yaml"}
 
@@ -131,3 +157,10 @@ def await_status(server: subprocess.Popen, url: str) -> dict:
         except OSError:
             assert server.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_image_without_an_engine_says_what_to_install(tmp_path: Path) -> None:
+    environ = {**os.environ, "BACKEND": "no-such-engine"}
+    ended = subprocess.run(["deploy/image/build"], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "no-such-engine" in ended.stderr and "apt-get install podman" in ended.stderr

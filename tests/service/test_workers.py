@@ -91,16 +91,44 @@ def serve(tiny, root: Path, command: list[str] = OURS, **variables: str) -> Serv
     return server
 
 
+def metric(server: Server, series: str) -> float:
+    text = server.call("/metrics")[1]
+    return float(re.search(rf"^flyweight_{re.escape(series)} (\S+)$", text, re.MULTILINE)[1])
+
+
+def counted(server: Server) -> dict[str, float]:
+    """Every counter and every histogram, of all workers together."""
+    found = re.findall(
+        r"^(flyweight_\w+_(?:total|count|sum|bucket)\S*) (\S+)$", server.call("/metrics")[1], re.MULTILINE
+    )
+    return {series: float(value) for series, value in found}
+
+
+def goes_on(before: dict[str, float], now: dict[str, float]) -> bool:
+    """Nothing is gone, nothing went backwards."""
+    return all(now[series] >= value for series, value in before.items())
+
+
 @pytest.mark.parametrize("command", [OURS, PLAIN], ids=["flyweight", "bentoml"])
 def test_killed_worker_is_replaced_in_a_container_too(tiny, tmp_path: Path, command: list[str]) -> None:
     server = serve(tiny, tmp_path, command, BENTOML_CONTAINERIZED="true")
     killed, other = workers_of(server)
+    for _ in range(16):
+        assert server.call("/predict", {"history": ["i0"]})[0] == 200
+    await_that(lambda: metric(server, 'process_memory_bytes{kind="rss"}') > killed.memory_info().rss * 1.5)
+    before, memory = counted(server), metric(server, 'process_memory_bytes{kind="rss"}')
+    assert metric(server, "workers") == 2
     os.kill(killed.pid, signal.SIGKILL)
     began = time.monotonic()
     await_that(lambda: count_present(tmp_path / "state", 2) == 1)
+    assert metric(server, "workers") == 1  # with the first look
+    assert metric(server, 'process_memory_bytes{kind="rss"}') < memory * 0.75
+    assert goes_on(before, counted(server))
     assert server.call("/predict", {"history": ["i0"]})[0] == 200
     await_that(lambda: count_present(tmp_path / "state", 2) == 2)
     print(f"replaced after {time.monotonic() - began:.1f} s")
+    await_that(lambda: metric(server, "workers") == 2)
+    assert goes_on(before, counted(server))
     assert len({process.pid for process in workers_of(server)} - {killed.pid, other.pid}) == 1
     assert stop(server, signal.SIGTERM) == 0
 

@@ -1,0 +1,85 @@
+"""Using a running service as a client would, and saying what holds."""
+
+import json
+import os
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from contracts.artifact import open_artifact
+from contracts.pointer import read_pointer
+from tests.image.engine import Engine
+
+BUNDLE = Path(__file__).parents[2] / "bundle"
+_PATIENCE_S = 60
+
+
+def check(what: str, holds: bool, found: object = "") -> None:
+    print(f"       {'ok  ' if holds else 'NOT '} {what}", flush=True)
+    if not holds:
+        raise SystemExit(f"image-test: this does not hold: {what}\n{found}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Service:
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def await_ready(self) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                urllib.request.urlopen(f"{self._url}/readyz", timeout=2).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(self._url) from None
+                time.sleep(0.02)
+
+    def await_status(self, holds: Callable[[dict], bool]) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not holds(self.status()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(self.status())
+            time.sleep(0.1)
+
+    def status(self) -> dict:
+        return self._ask("/status")
+
+    def predict(self, **question: object) -> dict:
+        return self._ask("/predict", question)
+
+    def record_click(self, user_id: str) -> None:
+        event = {"event_id": os.urandom(8).hex(), "type": "click", "user_id": user_id, "item_id": self.an_item()}
+        self._ask("/events", {"events": [{**event, "timestamp": int(time.time() * 1000)}]})
+
+    def an_item(self) -> str:
+        return open_artifact(read_pointer(BUNDLE)).catalog.item_ids[0]
+
+    def _ask(self, path: str, body: dict | None = None) -> dict:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self._url + path, data, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{path}: {error.code} {error.read().decode()}") from error
+
+
+def seconds_to_ready(engine: Engine, image: str, port: int, *options: str, command: tuple[str, ...] = ()) -> float:
+    name = f"flyweight-start-{port}"
+    began = time.monotonic()
+    engine.start(name, image, port, *options, command=command)
+    try:
+        Service(f"http://127.0.0.1:{port}").await_ready()
+        return time.monotonic() - began
+    finally:
+        engine.remove(name)
