@@ -70,4 +70,9 @@ def test_the_page_leads_from_a_log_to_answers_of_your_own_model(project, started
     }
     assert "It was brought along and cannot be trained again here" in decision.reason
     assert "model (ok), follows:fp32" in said["flyweight ask u019"]
+    report = CliRunner().invoke(main, ["report"])
+    assert report.exit_code == 0, report.output
+    page = (project.settings.paths.reports / "report.html").read_text()
+    assert "a graph that was trained elsewhere and brought along" in page
+    assert "flyweight adopt MODEL.onnx --name follows" in page
     assert sum(command.startswith("flyweight ") for command in COMMANDS) > 10

@@ -109,7 +109,8 @@ def _check_counts(own: OwnGraph, histories: Histories) -> None:
 
 def _check_padding(own: OwnGraph, histories: Histories) -> None:
     """Padding must be nothing. Where the length varies, a history without padding must get the same answer; where
-    it is fixed, padding must at least not be taken for the last item, as a table without a row for it does."""
+    it is fixed, padding must at least not be taken for the last item, as a table without a row for it does, nor
+    for the first, as where -1 was made 0."""
     short = [history for history in histories if 0 < len(history) < own.max_history][:_ALONE]
     if not short:
         return
@@ -124,16 +125,22 @@ def _check_padding(own: OwnGraph, histories: Histories) -> None:
             what = f"padded from {len(history)} to {own.max_history}"
             refuse_difference(padded[row : row + 1], bare, [history], what, remedy)
         return
-    last, other = own.items - 1, own.items // 2
-    short = [history for history in short if last not in history and other not in history]
-    padded, as_last, as_other = (
-        own.ask(_filled(short, own.max_history, by)) if short else None for by in (None, last, other)
-    )
-    if short and is_same(padded, as_last).all() and not is_same(padded, as_other).all():
-        raise VerdictIsNo(
-            f"the graph takes padding for the item {last}, the last one: {len(short)} histories get the same "
-            f"answer with -1 and with {last} in front. {remedy}"
-        )
+    for item in (own.items - 1, 0):
+        if _takes_padding_for(item, short, own):
+            raise VerdictIsNo(
+                f"the graph takes padding for the item {item}: {len(short)} histories get the same answer with -1 "
+                f"and with {item} in front. {remedy}"
+            )
+
+
+def _takes_padding_for(item: int, histories: Histories, own: OwnGraph) -> bool:
+    """Whether it makes no difference to fill up with this item, and it does make one with another."""
+    other = own.items // 2
+    clear = [history for history in histories if item not in history and other not in history]
+    if not clear:
+        return False
+    padded, as_item, as_other = (own.ask(_filled(clear, own.max_history, by)) for by in (None, item, other))
+    return bool(is_same(padded, as_item).all() and not is_same(padded, as_other).all())
 
 
 def _filled(histories: Histories, length: int, by: int | None) -> list[list[int]]:

@@ -47,7 +47,19 @@ CASES = {
     ),
     "no row for padding, of fixed length": (
         Drawing(table=table_of(ITEMS, padding_row=False), history=(LONG, ["batch", LENGTH])),
-        "takes padding for the item 7, the last one",
+        "takes padding for the item 7",
+    ),
+    "padding made 0, of fixed length": (
+        Drawing(
+            history=(LONG, ["batch", LENGTH]),
+            constants={"nought": np.array(0), "axis": np.array([1])},
+            nodes=[
+                ("Max", ["history", "nought"], ["no_padding"]),
+                ("Gather", ["table", "no_padding"], ["their_rows"]),
+                ("ReduceSum", ["their_rows", "axis"], ["scores"], {"keepdims": 0}),
+            ],
+        ),
+        "takes padding for the item 0",
     ),
     "normalised over the batch": (
         with_nodes(
