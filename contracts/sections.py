@@ -212,6 +212,7 @@ class Service(_Section):
     missing_worker_seconds: Positive = 60
     api_keys: tuple[KeyHash, ...] = ()
     admin_keys: tuple[KeyHash, ...] = ()
+    log_format: Literal["auto", "text", "json"] = "auto"
 
 
 class Features(_Section):

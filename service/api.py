@@ -14,7 +14,7 @@ from contracts import durable
 from contracts.faults import Fault, UsageFault
 from contracts.machine import cores
 from contracts.settings import Settings, read_settings, variable_of
-from service import doorway, roll_call, shortcut
+from service import doorway, logs, roll_call, shortcut
 from service.api_keys import exposure
 from service.app import create_app, predict_endpoint
 from service.embedded_redis import embedded_redis
@@ -38,7 +38,7 @@ if _PARENT_VARIABLE in os.environ:
 
 
 def _exit_with(fault: Fault) -> None:
-    print(f"flyweight: {fault}", file=sys.stderr, flush=True)
+    logs.VOICE.error("%s", fault)
     sys.exit(fault.exit_code)
 
 
@@ -46,10 +46,13 @@ def _read_settings() -> Settings:
     try:
         return read_settings()
     except Fault as fault:
+        logs.take_over(logs.choose("auto"))  # nobody knows what was set
         _exit_with(fault)
 
 
 _settings = _read_settings()
+if _PARENT_VARIABLE in os.environ:
+    logs.take_over(logs.choose(_settings.service.log_format))
 _workers = _settings.service.workers or cores()
 _redis_url = _settings.features.redis_url or f"unix://{_settings.paths.state / 'redis.sock'}"
 _worker = Worker(
@@ -84,10 +87,12 @@ class Flyweight:
     @staticmethod
     def prepare() -> None:
         """Once, in the parent of all workers: check the artifact, hold the state folder, start Redis."""
+        logs.take_over(log_format := logs.choose(_settings.service.log_format))
+        os.environ[variable_of(("service", "log-format"))] = log_format  # all processes alike
         try:
             open_promoted(_settings.paths, load)
             if warning := exposure(_settings.service.host, _worker.keys):
-                print(f"flyweight: warning: {warning}", file=sys.stderr, flush=True)
+                logs.VOICE.warning("%s", warning)
             owned = contextlib.ExitStack()
             atexit.register(owned.close)  # after the workers have ended
             owned.enter_context(_sole_service(_settings.paths.state))

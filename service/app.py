@@ -12,7 +12,10 @@ from starlette.routing import Route
 from service import docs_page, telemetry
 from service.errors import MethodNotAllowed, NotFound
 from service.exchange import Endpoint, Exchange, Reply
-from service.openapi import openapi_document
+from service.inference_protocol import paths
+from service.inference_protocol.answering import protocol_answers
+from service.inference_protocol.answers import error_in_protocol
+from service.openapi import API_VERSION, openapi_document
 from service.pages import index, status
 from service.routes import DOCS_FILE, NEEDS, OTHER, PREDICT, ROUTES, USERS
 from service.worker import Worker
@@ -42,34 +45,49 @@ def create_app(worker: Worker) -> Starlette:
     }
 
     def endpoint(path: str, answer: Callable[[Exchange], Awaitable[Reply]]) -> Endpoint:
-        return Endpoint(path, answer, worker.variant, worker.keys.gate(NEEDS[path]))
+        return Endpoint(path, answer, worker, worker.keys.gate(NEEDS[path]))
 
     routes = [
         Route(path.replace("}", ":any}"), endpoint(path, answer), methods=[ROUTES[path]])
         for path, answer in answers.items()
     ]
+    routes += _protocol_routes(worker)
     routes.append(Route("/{path:path}", nowhere_endpoint(worker)))
     app = Starlette(routes=routes, lifespan=worker.lifespan)
     app.router.default = nowhere_endpoint(worker)  # to routing, a path begins with a slash and holds no line feed
     return app
 
 
+def _protocol_routes(worker: Worker) -> list[Route]:
+    """The Open Inference Protocol; also where it has nothing, errors have its shape."""
+    routes = []
+    for path, answer in protocol_answers(worker, API_VERSION).items():
+        gate = worker.keys.gate(NEEDS[path])
+        endpoint = Endpoint(path, answer, worker, gate, as_reply=error_in_protocol)
+        routes.append(Route(path, endpoint, methods=[ROUTES[path]]))
+    nowhere = Endpoint(OTHER, _refuse, worker, as_reply=error_in_protocol)
+    return [*routes, Route(paths.SERVER, nowhere), Route(paths.SERVER + "/{rest:any}", nowhere)]
+
+
 def predict_endpoint(worker: Worker) -> Endpoint:
     """/predict alone, for the short way to it."""
-    return Endpoint(PREDICT, worker.predict, worker.variant, worker.keys.gate(NEEDS[PREDICT]))
+    return Endpoint(PREDICT, worker.predict, worker, worker.keys.gate(NEEDS[PREDICT]))
 
 
 def nowhere_endpoint(worker: Worker) -> Endpoint:
     """What answers where there is nothing."""
-    return Endpoint(OTHER, _refuse, worker.variant)
+    return Endpoint(OTHER, _refuse, worker)
 
 
 async def _refuse(exchange: Exchange) -> Reply:
     path, method = exchange.scope["path"], exchange.scope["method"]
-    route = next((each for each in (USERS, DOCS_FILE) if path.startswith(each.partition("{")[0])), path)
+    prefixed = next((each for each in (USERS, DOCS_FILE) if path.startswith(each.partition("{")[0])), path)
+    route = paths.template_of(path) or prefixed
     if route in ROUTES:
         raise MethodNotAllowed(f"{route} takes {ROUTES[route]}, not {method}", ROUTES[route])
-    raise NotFound(f"there is nothing at this path; there is {', '.join(ROUTES)}")
+    in_protocol = paths.is_of_protocol(path)
+    known = [each for each in ROUTES if each == paths.SERVER or paths.is_of_protocol(each) == in_protocol]
+    raise NotFound(f"there is nothing at this path; there is {', '.join(known)}")
 
 
 async def _metrics(exchange: Exchange) -> Reply:

@@ -6,10 +6,12 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
 from typing import Generic, Protocol, TypeVar
 
+from service.between import Between, Work
+from service.deadlines import end_tasks
 from service.errors import InternalError, Overloaded, Stopping
 from service.pace import Pace
 
@@ -51,11 +53,13 @@ class Batcher(Generic[Question, Reply]):
         max_batch: int,
         max_in_flight: int,
         pace: Pace | None = None,
+        between: Between | None = None,
         note_batch: Callable[[int, float, float], None] | None = None,
     ) -> None:
         """`note_batch` is told of each batch, once its replies are sent: how many requests it had, how long the
         oldest waited for it, and what handing over the replies took (seconds)."""
         self._pace = pace or Pace()
+        self._between = between or Between()
         self._note_batch = note_batch
         self._answer_batch = answer_batch
         self._max_batch = max_batch
@@ -73,10 +77,10 @@ class Batcher(Generic[Question, Reply]):
         """Stop working; whoever still waits is told so."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await end_tasks([task])
         while self._waiting:
             _fail(self._waiting.popleft()[1], Stopping("the service is stopping; ask again in a moment"))
+        self._between.fail(Stopping("the service is stopping; ask again in a moment"))
 
     def enter(self) -> None:
         """Count one who is about to ask, until it leaves. Raises `Overloaded` when too many are in already."""
@@ -91,16 +95,23 @@ class Batcher(Generic[Question, Reply]):
 
     def refuse_when_late(self) -> None:
         """Raise `Overloaded` when those who asked already take so long that one more would be late."""
-        asked = len(self._waiting) + self._under_way
+        asked = self._asked()
         if asked >= self._pace.max_asked:
             raise Overloaded(
-                f"{asked} requests wait in this worker, and one more could not be answered in time; "
+                f"{asked:.0f} requests wait in this worker, and one more could not be answered in time; "
                 "ask again in a second"
             )
 
     def seconds_ahead(self) -> float:
         """How long those who asked already take, and one more."""
-        return self._pace.work_seconds(len(self._waiting) + self._under_way + 1)
+        return self._pace.work_seconds(self._asked() + 1)
+
+    def _asked(self) -> float:
+        """Those who asked, and in the same measure what is done between their batches: one slice for each."""
+        asked = len(self._waiting) + self._under_way
+        if rows := self._between.rows:
+            asked += min(rows, asked + self._pace.max_batch) * self._between.weight(self._pace)
+        return asked
 
     def leave(self) -> None:
         self._in_flight -= 1
@@ -121,6 +132,17 @@ class Batcher(Generic[Question, Reply]):
         self._waiting.append((question, asker, now))
         self._arrived.set()
 
+    async def run_between(self, work: Work, rows: int) -> list:
+        """What `work` makes of each slice of so many rows, in order, done between batches; see `service.between`.
+
+        Raises `Overloaded` when too much is ahead, what `work` raises, or `Stopping`.
+        """
+        self._refuse_when_stopped()
+        self._between.refuse_when_late()
+        reply = self._between.add(work, rows)
+        self._arrived.set()
+        return await reply
+
     def _refuse_when_stopped(self) -> None:
         if self._task is None:
             raise Stopping("the service is stopping; ask again in a moment")
@@ -128,10 +150,13 @@ class Batcher(Generic[Question, Reply]):
     async def _work(self) -> None:
         while True:
             await self._arrived.wait()
+            if self._between.rows:
+                self._between.do_slice(min(self._max_batch, self._pace.max_batch))
+                await let_others_run()
             started = perf_counter()
             size = min(len(self._waiting), self._max_batch, self._pace.max_batch)
             taken = [self._waiting.popleft() for _ in range(size)]
-            if not self._waiting:
+            if not (self._waiting or self._between.rows):
                 self._arrived.clear()
             batch = [(question, asker) for question, asker, _ in taken if not asker.done()]
             if batch:
@@ -159,10 +184,16 @@ class Batcher(Generic[Question, Reply]):
                 _fail(asker, Stopping("the service is stopping; ask again in a moment"))
             raise
         except Exception:
-            _LOG.exception("a batch of %d requests failed", len(batch))
+            told = {"request_id": first_request(asker for _, asker in batch)}
+            _LOG.exception("a batch of %d requests failed", len(batch), extra=told)
             for _, asker in batch:
                 _fail(asker, InternalError())
         return max(0.0, perf_counter() - began)
+
+
+def first_request(askers: Iterable[object]) -> str | None:
+    """The id of one of a batch, for a line in the log about all of it."""
+    return next((found for asker in askers if (found := getattr(asker, "request_id", None))), None)
 
 
 async def let_others_run() -> None:

@@ -5,7 +5,7 @@ the one that began first is over first: a look at the oldest, now and then, does
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from time import monotonic
 from typing import Protocol, TypeVar
 
@@ -13,6 +13,7 @@ Result = TypeVar("Result")
 
 _LOOKS = 20
 """A wait is ended at most this part of its limit too late."""
+_CANCEL_AGAIN_SECONDS = 0.1
 
 
 class Overdue(Exception):
@@ -67,3 +68,11 @@ class Deadline:
             if waiting not in self._ended:
                 self._ended.add(waiting)
                 waiting.cancel()
+
+
+async def end_tasks(tasks: Collection[asyncio.Task]) -> None:
+    """Cancel them until they have ended: redis-py at times turns that into a timeout, which a task may outlive."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_SECONDS)

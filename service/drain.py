@@ -10,6 +10,7 @@ over, and the worker stops as uvicorn stops. tests/service/test_drain.py fails w
 """
 
 import asyncio
+import logging
 import os
 import select
 import signal
@@ -28,6 +29,7 @@ _LAST_SECONDS = 1.0
 """How long a connection may stay silent that was opened just before."""
 
 _LOOK_SECONDS = 0.01
+_LOG = logging.getLogger(__name__)
 
 
 class Drain:
@@ -61,34 +63,38 @@ class Drain:
 
     async def _drain(self) -> None:
         try:
+            _LOG.info("draining: new connections are taken for %g s more", self._seconds)
             await asyncio.sleep(self._seconds)
-            await _empty(self._server)
+            if busy := await _empty(self._server):
+                _LOG.warning("the drain is slow: %d connections still wait for an answer or send", busy)
         finally:
             self._server.handle_exit(signal.SIGTERM, None)
 
 
-async def _empty(server: uvicorn.Server) -> None:
-    """Return when nobody is connected or about to be, and at the latest after the moments above."""
+async def _empty(server: uvicorn.Server) -> int:
+    """Return when nobody is connected or about to be, and at the latest after the moments above, with how many are
+    connected still and not idle."""
     listening = [each.fileno() for one in server.servers for each in one.sockets]
     for descriptor in listening:
         hold_off_newcomers(descriptor)
     began = monotonic()
     while (passed := monotonic() - began) < _LAST_SECONDS:
-        is_empty = not _close_idle(server.server_state.connections) and not any(map(waiting_in, listening))
-        if is_empty and passed > _HANDSHAKE_SECONDS:
-            return
+        busy = _close_idle(server.server_state.connections)
+        if not busy and passed > _HANDSHAKE_SECONDS and not any(map(waiting_in, listening)):
+            return 0
         await asyncio.sleep(_LOOK_SECONDS)
+    return busy
 
 
-def _close_idle(connections: set[Any]) -> bool:
-    """Close who had an answer and has sent nothing since; return whether any other connection is left.
+def _close_idle(connections: set[Any]) -> int:
+    """Close who had an answer and has sent nothing since; return how many other connections are left.
 
     uvicorn's own stop would close them all the same, but also those whose next request lies in our buffer.
     """
     busy = [each for each in connections if not _is_idle(each)]
     for each in connections.difference(busy):
         each.transport.close()
-    return bool(busy)
+    return len(busy)
 
 
 def _is_idle(connection: Any) -> bool:

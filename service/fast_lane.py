@@ -20,7 +20,7 @@ from uvicorn.config import HTTP_PROTOCOLS
 
 from service import telemetry
 from service.errors import HttpError, InternalError, Overloaded
-from service.exchange import JSON, Reply, error_reply, request_id_of
+from service.exchange import JSON, Reply, error_reply, log_failure, request_id_of
 from service.prediction import parse_predict
 from service.recommender import Recommendation
 from service.routes import NEEDS, PREDICT
@@ -114,7 +114,7 @@ class FastLane(StrictProtocol):
         except Overloaded as refusal:
             if worker.drain.is_on:  # the connection is to be closed as well
                 return False
-            self._refuse(refusal, request_id_of(headers.get(b"x-request-id")))
+            self._refuse(refusal, headers)
             return True
         except HttpError:
             return False
@@ -125,17 +125,20 @@ class FastLane(StrictProtocol):
         except HttpError:
             batcher.leave()
             return False
-        self.cycle = asked = Asked(self, request_id_of(headers.get(b"x-request-id")), read_at)
+        self.cycle = asked = Asked(self, headers, read_at)
+        if worker.traces is not None:
+            asked.asked = perf_counter()
         worker.answer_deadline.begin(asked)
         worker.ask(request, read_at, seconds, asked, read_at)
         return True
 
-    def _refuse(self, refusal: Overloaded, request_id: str) -> None:
+    def _refuse(self, refusal: Overloaded, headers: dict[bytes, bytes]) -> None:
         """Say no at once: in a crowd that is most of what a worker does."""
-        started = perf_counter()
-        self._write(refusal.status, error_reply(refusal, request_id), request_id)
+        refused = Asked(self, headers, perf_counter())
+        self._write(refusal.status, error_reply(refusal, refused.request_id), refused.request_id)
         self.worker.fair_share.note_answer()
-        telemetry.count_request(PREDICT, self.worker.variant(), refusal.status, started)
+        self.worker.overload.note(PREDICT, refused.request_id)
+        self._count(refused, refusal.status)
         self.on_response_complete()
 
     def finish(self, asked: "Asked", status: int, reply: Reply) -> None:
@@ -146,7 +149,7 @@ class FastLane(StrictProtocol):
             else:
                 self._send(asked, status, reply)
         except Exception:
-            _LOG.exception("request %s to %s could not be answered", asked.request_id, PREDICT)
+            _LOG.exception("the answer from %s was not sent", PREDICT, extra={"request_id": asked.request_id})
             self.transport.abort()
             if not asked.response_complete:
                 self._close_account(asked, InternalError.status)
@@ -168,7 +171,12 @@ class FastLane(StrictProtocol):
         self.worker.answer_deadline.end(asked)
         self.worker.batcher.leave()
         self.worker.fair_share.note_answer()
+        self._count(asked, status)
+
+    def _count(self, asked: "Asked", status: int) -> None:
         telemetry.count_request(PREDICT, self.worker.variant(), status, asked.started)
+        if self.worker.traces is not None:
+            self.worker.traces.record(PREDICT, asked, status)
 
     def connection_lost(self, exc: Exception | None) -> None:
         asked = self.cycle
@@ -181,12 +189,17 @@ class FastLane(StrictProtocol):
 class Asked:
     """A plain question under way: to the batcher its future, to uvicorn the cycle of its connection."""
 
-    __slots__ = ("_lane", "disconnected", "keep_alive", "request_id", "response_complete", "started")
+    __slots__ = (
+        "_lane", "asked", "disconnected", "found", "headers", "keep_alive", "request_id", "response_complete",
+        "started",
+    )  # fmt: skip
 
-    def __init__(self, lane: FastLane, request_id: str, started: float) -> None:
+    def __init__(self, lane: FastLane, headers: dict[bytes, bytes], started: float) -> None:
         self._lane = lane
-        self.request_id = request_id
-        self.started = started
+        self.headers = headers
+        self.request_id = request_id_of(headers.get(b"x-request-id"))
+        self.found: Recommendation | None = None
+        self.started = self.asked = started
         self.keep_alive = True  # uvicorn takes it back when it stops
         self.response_complete = False
         self.disconnected = False
@@ -199,19 +212,26 @@ class Asked:
     def set(self) -> None:
         pass
 
+    @property
+    def received(self) -> float:
+        """All of it was here when it began."""
+        return self.started
+
     def done(self) -> bool:
         return self.response_complete
 
     def set_result(self, found: Recommendation) -> None:
+        self.found = found
         try:
             reply = self._lane.worker.reply(found, self.request_id)
         except Exception:
-            _LOG.exception("request %s to %s failed", self.request_id, PREDICT)
-            self.set_exception(InternalError())
+            _LOG.exception("a request for %s failed", PREDICT, extra={"request_id": self.request_id})
+            self._lane.finish(self, InternalError.status, error_reply(InternalError(), self.request_id))
         else:
             self._lane.finish(self, 200, reply)
 
     def set_exception(self, error: HttpError) -> None:
+        log_failure(error, PREDICT, self.request_id)
         self._lane.finish(self, error.status, error_reply(error, self.request_id))
 
     def cancel(self) -> None:

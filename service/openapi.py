@@ -19,6 +19,7 @@ from service.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from service.inference_protocol.openapi import protocol_paths
 from service.openapi_schemas import ref, schemas
 from service.prediction import DEADLINE
 
@@ -88,6 +89,7 @@ def openapi_document() -> dict:
             "/users/{user_id}": {"delete": _forget()},
             **{path: {"get": _get(path)} for path in _PAGES},
             "/docs/{file}": {"get": _docs_file()},
+            **protocol_paths(_REQUEST_ID, _WITH_KEY, _header_refs),
         },
         "components": {"schemas": schemas(), "headers": _headers(), "securitySchemes": {"key": _KEY}},
     }
@@ -107,10 +109,7 @@ def _predict() -> dict:
         "responses": {
             "200": {
                 "description": "Items, best first; fewer than k only when fewer remain.",
-                "headers": {
-                    name: {"$ref": f"#/components/headers/{name}"}
-                    for name in ("X-Request-Id", "X-Model-Version", "X-Variant")
-                },
+                "headers": _header_refs("X-Request-Id", "X-Model-Version", "X-Variant"),
                 "content": {"application/json": {"schema": ref("Answer"), "example": _ANSWER_EXAMPLE}},
             },
             **{str(error.status): _error_response(error) for error in _PREDICT_ERRORS},
@@ -235,6 +234,10 @@ _DEADLINE = {
     "description": "Milliseconds that the client will wait, where that is less than the service's own deadline.",
     "schema": {"type": "integer", "minimum": 1},
 }
+
+
+def _header_refs(*names: str) -> dict:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _headers() -> dict:

@@ -5,6 +5,7 @@ from contracts.interaction import MAX_ID_LENGTH
 from contracts.reasons import Reason, Source
 from service.errors import ERRORS
 from service.event_intake import EARLIEST_MS, MAX_EVENTS, MAX_POSITION, REJECTIONS
+from service.inference_protocol.openapi import protocol_schemas
 from service.prediction import DEFAULT_K, MAX_EXCLUDED, MAX_HISTORY_IDS, MAX_K
 
 
@@ -26,6 +27,7 @@ def schemas() -> dict:
         "Forgetting": object_of(request_id={"type": "string"}, had_history={"type": "boolean"}),
         **_status_schemas(),
         **_error_schemas(),
+        **protocol_schemas(),
     }
 
 

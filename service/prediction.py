@@ -96,7 +96,11 @@ def has_duplicate_keys(body: bytes, found: msgspec.Struct) -> bool:
 
     But it lets known keys with flat values pass only, so there is one colon outside strings per key.
     """
-    keys = sum(getattr(found, name) is not UNSET for name in found.__struct_fields__)
+    return has_other_keys(body, sum(getattr(found, name) is not UNSET for name in found.__struct_fields__))
+
+
+def has_other_keys(body: bytes, keys: int) -> bool:
+    """Whether the objects in a body have another number of keys altogether."""
     return body.count(b":") != keys and _STRING.sub(b"", body).count(b":") != keys
 
 

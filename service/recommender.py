@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from contracts.reasons import Reason, Source
 from service import telemetry
+from service.batching import first_request
 from service.feature_cache import FeatureCache, Reading
 from service.lateness import Lateness, Question, spread, without
 from service.pace import Pace
@@ -18,6 +19,7 @@ from service.popular import PopularList
 from service.prediction import DEFAULT_K, Item, PredictRequest
 from service.ranking import Query, Ranking, rank
 from service.rollout import Rollout, Serving
+from service.traces import BatchTimings
 from service.trending import Trending
 from service.trending_list import TrendingLists
 
@@ -30,6 +32,8 @@ class Recommendation:
     serving: Serving
     source: Source
     reason: Reason
+    timings: BatchTimings | None = None
+    """Of its batch, where a trace is kept."""
 
 
 class Recommender:
@@ -48,7 +52,7 @@ class Recommender:
         self._features = features
         self._trending = TrendingLists(trending)
         self._lateness = Lateness(pace or Pace())
-        self._failed: Serving | None = None
+        self.is_timed = False
 
     async def recommend(self, requests: list[PredictRequest]) -> list[Recommendation]:
         """One recommendation for each request, in order. Never fails for a fault that can be bridged."""
@@ -75,11 +79,11 @@ class Recommender:
         return self._bridge(serving, _query(serving, request, history), reason)
 
     async def _recommend(self, questions: list[Question]) -> list[Recommendation | None]:
-        started = perf_counter()
+        began = perf_counter()
         requests = [request for request, _, _ in questions]
         readings = await self._read(requests)
-        late = self._lateness.after_reading(questions, started)
-        started = telemetry.count_stage("features", started)
+        late = self._lateness.after_reading(questions, began)
+        read = telemetry.count_stage("features", began)
         serving = self._rollout.current  # one artifact for the whole batch
         looked_up = [_look_up(serving, reading) for reading in readings]
         queries = [_query(serving, r, history) for r, (history, _) in zip(requests, looked_up, strict=True)]
@@ -89,11 +93,15 @@ class Recommender:
             ahead = [(questions[p][2], self._bridge(serving, queries[p], reasons[p])) for p in late]
             await self._lateness.send_ahead(ahead)
             queries, reasons = without(late, queries), without(late, reasons)
-        started = telemetry.count_stage("encode", started)
-        answers = self._rank(serving, queries, reasons)
-        started = telemetry.count_stage("predict", started)
+        encoded = telemetry.count_stage("encode", read)
+        answers = self._rank(serving, queries, reasons, questions)
+        predicted = telemetry.count_stage("predict", encoded)
         recommendations = [_name_items(serving, *answer) for answer in answers]
-        telemetry.count_stage("decode", started)
+        decoded = telemetry.count_stage("decode", predicted)
+        if self.is_timed:
+            timings = BatchTimings(len(questions), began, read, encoded, predicted, decoded)
+            for each in recommendations:
+                each.timings = timings
         return spread(recommendations, len(questions), late) if late else recommendations
 
     async def _read(self, requests: list[PredictRequest]) -> list[Reading | list[str]]:
@@ -107,14 +115,15 @@ class Recommender:
         return [next(readings) if r.history is UNSET else r.history for r in requests]
 
     def _rank(
-        self, serving: Serving, queries: list[Query], reasons: list[Reason]
+        self, serving: Serving, queries: list[Query], reasons: list[Reason], questions: list[Question]
     ) -> list[tuple[Ranking, Source, Reason]]:
         """Ask the model where it can answer, and the popular list for the rest."""
         asks_model = [_suits_model(serving, reason) for reason in reasons]
         try:
             ranked = rank(serving.predictor, _chosen(queries, asks_model))
         except Exception:  # whatever the engine raises, the popular list bridges it
-            self._complain(serving)
+            told = {"request_id": first_request(asker for _, _, asker in questions)}
+            _LOG.exception("%s fails at run time; the popular list answers", serving.artifact.path, extra=told)
             reasons = [Reason.MODEL_UNAVAILABLE if a else r for a, r in zip(asks_model, reasons, strict=True)]
             asks_model = [False] * len(queries)
             ranked = []
@@ -134,12 +143,6 @@ class Recommender:
         source = _source(False, reason, trending)
         (ranking,) = rank(trending if source is Source.TRENDING else serving.popular, [query])
         return _name_items(serving, ranking, source, reason)
-
-    def _complain(self, serving: Serving) -> None:
-        """Log once per artifact: under load the log would else fill the disk."""
-        if serving is not self._failed:
-            self._failed = serving
-            _LOG.exception("%s fails at run time; the popular list answers", serving.artifact.path)
 
 
 def _look_up(serving: Serving, reading: Reading | list[str]) -> tuple[Sequence[int] | np.ndarray, Reason]:

@@ -1,6 +1,7 @@
 """What can be asked for: every path, its method, and the kind of key that it takes."""
 
 from service.api_keys import Needs
+from service.inference_protocol.paths import PATH_NEEDS, PATHS
 
 PREDICT = "/predict"
 USERS = "/users/{user_id}"
@@ -18,8 +19,9 @@ ROUTES = {
     "/livez": "GET",
     "/readyz": "GET",
     "/healthz": "GET",
+    **PATHS,
 }
-"""Every path there is and its method; BentoML answers the last three."""
+"""Every path there is and its method; BentoML answers /livez, /readyz and /healthz."""
 
 NEEDS: dict[str, Needs] = {
     PREDICT: "api",
@@ -31,6 +33,7 @@ NEEDS: dict[str, Needs] = {
     "/docs": "none",
     DOCS_FILE: "none",
     "/": "api",
+    **PATH_NEEDS,
 }
 """The kind of key that each route asks for, once there are keys: "admin" for what writes or is about a user,
 "none" for what is the same everywhere."""

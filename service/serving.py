@@ -14,8 +14,10 @@ import msgspec
 
 from contracts.artifact import open_artifact
 from contracts.client_key import KEY_VARIABLE
+from contracts.faults import Fault
 from contracts.machine import cores
 from contracts.settings import CONFIG_VARIABLE, SHORT_VARIABLES, Settings, setting_keys, variable_of
+from service import logs
 from service.lifetime import child_of, private_folder
 from service.roll_call import count_present
 from service.rollout import open_promoted
@@ -31,11 +33,25 @@ _SECTIONS = ("paths", "service", "features", "events")
 def serve(settings: Settings) -> int:
     """Serve in the foreground until SIGTERM or Ctrl-C; return the exit code of the verb.
 
-    Raises `ArtifactFault` when nothing that can be served is promoted.
+    Raises `ArtifactFault` when nothing that can be served is promoted, unless that went into a JSON log.
     """
-    artifact = open_promoted(settings.paths, open_artifact)
+    log_format = logs.choose(settings.service.log_format)
+    logs.take_over(log_format)
+    try:
+        artifact = open_promoted(settings.paths, open_artifact)
+    except Fault as fault:
+        if log_format == "text":  # the verb says it
+            raise
+        logs.VOICE.error("%s", fault)
+        return fault.exit_code
     place = f"http://{settings.service.host}:{settings.service.port}"
-    print(f"flyweight: {artifact.name} {artifact.version} on {place} (Ctrl-C stops)", flush=True)
+    started = f"{artifact.name} {artifact.version} on {place}"
+    if log_format == "text":
+        print(f"flyweight: {started} (Ctrl-C stops)", flush=True)
+    else:
+        logs.VOICE.info("%s", started)
+    service = msgspec.structs.replace(settings.service, log_format=log_format)  # all processes alike
+    settings = msgspec.structs.replace(settings, service=service)
     command = [sys.executable, "-m", "bentoml", "serve", "service:Flyweight", "--working-dir", str(_ROOT)]
     server = subprocess.Popen(
         command,
@@ -90,15 +106,15 @@ class _Stop:
         """End what is not whole, unless it is ending already."""
         if not self.asked:
             self.is_short_of_workers = True
-            print(
-                f"flyweight: only {found} workers are there, and nobody replaced the missing; the lines above say "
-                "why they died. Stopping with exit code 4, so that whoever runs this starts it whole again.",
-                file=sys.stderr,
-                flush=True,
+            logs.VOICE.error(
+                "only %d workers are there, and nobody replaced the missing; the lines above say why they died. "
+                "Stopping with exit code 4, so that whoever runs this starts it whole again.",
+                found,
             )
             self.pass_on(signal.SIGTERM, None)
 
     def kill(self, *_: object) -> None:
+        logs.VOICE.warning("what is left of the service is killed")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._server.pid, signal.SIGKILL)  # its workers and its Redis die with it
 

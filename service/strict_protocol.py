@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service import telemetry
 from service.errors import BodyTimeout, HeadTooLarge, HttpError, InternalError, InvalidRequest
-from service.exchange import Reply, error_reply, request_id_of
+from service.exchange import Reply, error_reply, log_failure, request_id_of
 from service.routes import OTHER
 from service.worker import Worker
 
@@ -156,6 +156,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _send_refusal(self) -> None:
         error, request_id = self.refusal
+        log_failure(error, OTHER, request_id)
         headers = tuple(self.server_state.default_headers)
         reply = error_reply(error, request_id)
         self.transport.write(response_bytes(error.status, headers, reply, request_id, keep_alive=False))

@@ -5,17 +5,19 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.applications import Starlette
 
 from contracts.machine import cores
 from contracts.settings import Settings
-from service import telemetry
+from service import logs, telemetry
 from service.api_keys import ApiKeys
 from service.batching import Asker, Batcher
+from service.between import Between
 from service.breaker import Breaker
-from service.deadlines import Deadline, Overdue
+from service.deadlines import Deadline, Overdue, end_tasks
 from service.drain import Drain
 from service.errors import Expired
 from service.exchange import Exchange, Reply
@@ -24,11 +26,16 @@ from service.feature_cache import FeatureCache
 from service.lateness import Question
 from service.live import Live
 from service.memory import follow_memory
+from service.overload import Overload
 from service.pace import Pace
 from service.prediction import DEADLINE, Answer, PredictRequest, parse_deadline_ms, parse_predict
 from service.recommender import Recommendation, Recommender
 from service.redis_clients import AsyncClient
 from service.rollout import Rollout
+from service.traces import open_traces
+
+if TYPE_CHECKING:
+    from service.spans import Spans
 
 ANSWER_SECONDS = 3
 """How long an answer may take once its body has arrived."""
@@ -36,6 +43,12 @@ ANSWER_SECONDS = 3
 DEADLINE_HEADER = DEADLINE.lower().encode()
 
 _ENCODER = msgspec.json.Encoder()
+
+
+class _Awaited(asyncio.Future):
+    """Who asks by the public way; a line in the log about the batch names the request."""
+
+    request_id = ""
 
 
 class Worker:
@@ -55,6 +68,7 @@ class Worker:
             max_batch=limits.max_batch,
             max_in_flight=limits.max_in_flight,
             pace=self.pace,
+            between=Between(Pace(limits.deadline_ms / 1000, largest_batch=limits.max_batch)),
             note_batch=self._note_batch,
         )
         self._parsed, self._parsing = 0, 0.0  # requests since the last batch, seconds
@@ -62,9 +76,11 @@ class Worker:
         self.fair_share = FairShare(settings.service.workers or cores(), self.batcher.is_busy)
         self._body_deadline = Deadline(settings.service.body_timeout_ms / 1000)
         self.answer_deadline = Deadline(ANSWER_SECONDS)
+        self.overload = Overload()
         self.drain = Drain(settings.service.drain_seconds)
         self.keys = ApiKeys(settings.service.api_keys, settings.service.admin_keys)
         self.presence: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        self.traces: Spans | None = None
         self._takes_shortcut = False
 
     @property
@@ -75,11 +91,13 @@ class Worker:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         telemetry.forget_dead_workers()
         self.rollout.boot()
+        self.traces = open_traces()
+        self._recommender.is_timed = self.traces is not None
         self.batcher.start()
         self.drain.take_over()
         watching = (
             self.rollout.follow(), self.breaker.watch(), self._body_deadline.watch(), self.answer_deadline.watch(),
-            follow_memory(), *self.live.follow(),
+            self.overload.watch(), follow_memory(), *self.live.follow(),
         )  # fmt: skip
         watchers = [asyncio.create_task(each, name=each.__qualname__) for each in watching]
         # Uvicorn words a line for its access log per request, also where nobody reads it; ours are the metrics.
@@ -90,12 +108,14 @@ class Worker:
                 yield
         finally:
             telemetry.show_worker(is_up=False)
-            for watcher in watchers:
-                watcher.cancel()
-            await asyncio.wait(watchers)
+            await end_tasks(watchers)
+            self.overload.end()
             await self.batcher.stop()
             await self.live.close()
             await self.breaker.close()
+            if self.traces is not None:
+                await self.traces.close()
+            logs.catch_up()
 
     def note_shortcut(self) -> None:
         """A connection was opened on which /predict is answered before BentoML sees the request."""
@@ -115,14 +135,22 @@ class Worker:
             read_at = perf_counter()
             request = parse_predict(body)
             self.batcher.refuse_when_late()  # again: its body may have been long under way
-            asker = asyncio.get_running_loop().create_future()
+            asker = _Awaited()
+            asker.request_id = exchange.request_id
+            exchange.received, exchange.asked = read_at, perf_counter()
             self.ask(request, exchange.started, seconds, asker, read_at)
-            found = await self.answer_deadline.wait(asker)
+            exchange.found = found = await self.answer_deadline.wait(asker)
         except Overdue:
             raise self.expired() from None
         finally:
             self.batcher.leave()
         return self.reply(found, exchange.request_id)
+
+    async def read_body(self, exchange: Exchange) -> bytes:
+        """A body that need not be JSON, within the limits of all."""
+        return await exchange.read_body(
+            max_bytes=self.settings.service.max_body_bytes, deadline=self._body_deadline
+        )
 
     def deadline_seconds(self, given: bytes | None) -> float:
         """How long an answer may take, by the header that its request brings. Raises `InvalidRequest`."""

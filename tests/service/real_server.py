@@ -1,5 +1,6 @@
 """Real services for tests: BentoML's processes, a real Redis, real signals."""
 
+import contextlib
 import json
 import os
 import socket
@@ -90,9 +91,11 @@ def await_that(is_true: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def launch(command: list[str], root: Path, **variables: str) -> Server:
+def launch(command: list[str], root: Path, *, log: Path | None = None, **variables: str) -> Server:
+    """`log`: where standard error goes, else to that of the tests."""
     port = free_port()
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(root, port) | variables)
+    with log.open("wb") if log else contextlib.nullcontext() as stderr:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(root, port) | variables, stderr=stderr)
     server = Server(process, f"http://127.0.0.1:{port}", root)
     await_that(lambda: process.poll() is not None or server.call("/readyz")[0] == 200)
     assert process.poll() is None

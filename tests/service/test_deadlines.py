@@ -1,8 +1,9 @@
 import asyncio
+import contextlib
 
 import pytest
 
-from service.deadlines import Deadline, Overdue
+from service.deadlines import Deadline, Overdue, end_tasks
 
 
 async def watched(deadline: Deadline, *waits) -> list:
@@ -63,3 +64,18 @@ def test_cancelled_by_another_is_no_deadline() -> None:
             await task
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_task_that_takes_its_end_for_a_timeout_is_ended_all_the_same() -> None:
+    async def outlive() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    async def scenario() -> None:
+        tasks = [asyncio.create_task(outlive()), asyncio.create_task(asyncio.sleep(60))]
+        await asyncio.sleep(0)
+        await asyncio.wait_for(end_tasks(tasks), 20)
+        assert all(task.done() for task in tasks)
+
+    asyncio.run(scenario())

@@ -17,6 +17,11 @@ from tests.service.test_server import OURS, Server, launch, stop
 EXAMPLES = 200
 """Per route, beside the cases that Schemathesis derives from the limits in the description."""
 
+PROTOCOL_EXAMPLES = 30
+"""The same, per path of the inference protocol: they are many, and its own corpus is in test_infer_requests.py."""
+
+PROTOCOL = "^/v2"
+
 REFUSALS = ["4xx", "5xx"]
 """What is wrong may be refused as too large (413, 431) before it is read, which Schemathesis does not expect."""
 
@@ -36,11 +41,16 @@ def map_body(context: schemathesis.HookContext, body: object) -> object:
     return int(body) if is_written_otherwise else body
 
 
+served: dict[str, str] = {}
+"""Name and version of the model that serves."""
+
+
 @pytest.fixture(scope="module")
 def server(tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("described")
     artifact = tiny.seal(root / "artifacts")
     move_pointer(root / "artifacts", artifact.path)
+    served.update(model=artifact.manifest.rung, version=artifact.version)
     server = launch(OURS, root)
     yield server
     stop(server, signal.SIGKILL)
@@ -50,15 +60,26 @@ def test_description_that_is_served_is_the_one_held_against(server: Server) -> N
     assert server.call("/openapi.json") == (200, openapi_document())
 
 
-@described.parametrize()
-@settings(
+usual = settings(
     max_examples=EXAMPLES,
     derandomize=True,
     database=None,
     deadline=None,  # latency is not what is asked here
     suppress_health_check=list(HealthCheck),
 )
+
+
+@described.exclude(path_regex=PROTOCOL).parametrize()
+@usual
 def test_every_answer_is_one_that_is_described(case: schemathesis.Case, server: Server) -> None:
+    case.call_and_validate(base_url=server.url, excluded_checks=beyond_schemas(case))
+
+
+@described.include(path_regex=PROTOCOL).parametrize()
+@settings(usual, max_examples=PROTOCOL_EXAMPLES)
+def test_every_answer_in_the_protocol_is_one_that_is_described(case: schemathesis.Case, server: Server) -> None:
+    if case.path.endswith(("/infer", "/catalog")):  # a made-up name is never that of the model
+        case.path_parameters |= {name: served[name] for name in case.path_parameters}
     case.call_and_validate(base_url=server.url, excluded_checks=beyond_schemas(case))
 
 
