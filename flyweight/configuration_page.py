@@ -24,8 +24,8 @@ OTHER_VARIABLES = {
     "for one",
     "BENTOML_HOME": "where BentoML keeps what it builds, and the metrics of a running service: one folder for "
     "each service; `flyweight serve` takes one in the state folder",
-    "OTEL_EXPORTER_OTLP_ENDPOINT": "where traces go; without it there are none. It and the other `OTEL_` variables: "
-    "[observing](observing.md)",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "where traces go; without it there are none. It and the other `OTEL_` "
+    "variables: [observing](observing.md)",
 }
 """What else is read from the environment."""
 
