@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint audit bench growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
+.PHONY: help setup demo serve test lint docs audit bench growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,10 @@ lint: $(INSTALLED)  ## style, and who may import whom
 	@$(VENV)/bin/ruff check $(ROOMS) tests
 	@$(VENV)/bin/ruff format --check $(ROOMS) tests
 	@$(VENV)/bin/lint-imports
+
+docs: $(INSTALLED)  ## write docs/configuration.md and the pictures of docs/architecture.md anew
+	@$(VENV)/bin/python -m flyweight.configuration_page
+	@$(VENV)/bin/python docs/pictures/draw_architecture.py
 
 audit: $(INSTALLED)  ## known vulnerabilities of what is installed (needs the network; unreachable means not audited)
 	@VENV=$(VENV) ./.ci/audit

@@ -1,6 +1,6 @@
 """The export step: a trained run (or random weights) becomes graphs, one per variant, checked and sealed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from export.sealing import Sealing
 from export.variants.attempts import Attempt, compress, record_attempts
 from export.variants.parity import TOLERANCES, Closeness, check_parity, compare
 from export.variants.rewriting import CannotBeMade, narrow_integers, store_narrow, tables_of
-from models.ladder import Model
+from models.ladder import RUNGS, Model
 from models.lesson import with_max_history
 from models.refitting import whole_split
 from models.runs import Run
@@ -55,23 +55,25 @@ def export_run(
     of the artifact that a refit repeats.
     """
     split = _split_of(run)
-    catalog = _catalog_of(split, settings.paths.artifacts)
-    histories, calibration = _real_histories(split)
+    catalog = catalog_of(split.item_ids[: split.catalog_size], split, settings.paths.artifacts)
+    histories, calibration = real_histories(split)
     settings = with_max_history(settings, run.description.settings["max-history"])
-    manifest = _manifest(run.description.rung, run.folder.name, len(catalog), settings, _training(run, split))
-    manifest = replace(
-        manifest,
-        variant=run.description.variant,
-        repeat_policy=run.description.repeat_policy,
-        figures_of=figures_of,
-    )
+    manifest = replace(manifest_of_run(run, split, len(catalog), settings), figures_of=figures_of)
     popular = np.argsort(-run.popularity(), kind="stable")
     sealing = Sealing(manifest, catalog, popular, histories, settings)
     asked = settings.export.variants if variants is None else variants
     if manifest.variant != FP32:
         asked = (manifest.variant,)
     try:
-        attempts = _attempt_all(sealing, run.model(), calibration, asked, progress)
+        model = run.model()
+        attempts = attempt_all(
+            sealing,
+            lambda: _own_graph(sealing, model),
+            lambda first: check_parity(first, model, histories),
+            calibration,
+            asked,
+            progress,
+        )
     except VerdictIsNo:
         record_attempts(settings.paths.artifacts, [_without_parity(manifest, variant) for variant in asked])
         raise
@@ -131,16 +133,23 @@ def _own_graph(sealing: Sealing, model: Model) -> onnx.ModelProto:
     return store_narrow(graph, narrow_integers(tables_of(graph)))
 
 
-def _attempt_all(
-    sealing: Sealing, model: Model, calibration: list[list[int]], variants: Sequence[str], progress: Progress
+def attempt_all(
+    sealing: Sealing,
+    make_graph: Callable[[], onnx.ModelProto],
+    check: Callable[[OnnxPredictor], float],
+    calibration: list[list[int]],
+    variants: Sequence[str],
+    progress: Progress,
 ) -> list[Attempt]:
+    """Seal the graph and what can be made of it. `check` holds it against what it should answer: it raises
+    `VerdictIsNo`, or returns the largest difference."""
     own = sealing.manifest.variant
     task, steps = f"exporting {sealing.manifest.rung}", 1 + len(variants)
     progress(task, 0, steps)
-    graph = _own_graph(sealing, model)
+    graph = make_graph()
     attempts = []
     with sealing.opened(own, graph) as first:
-        difference = check_parity(first, model, sealing.histories)
+        difference = check(first)
         progress(task, 1, steps)
         for variant in sorted(variants, key=lambda variant: variant != own):
             if variant == own:
@@ -158,10 +167,15 @@ def _attempt(
     rung, run = sealing.manifest.rung, sealing.manifest.run
     try:
         graph = compress(variant, fp32, calibration, sealing.settings.training.max_history)
+        with sealing.opened(variant, graph) as predictor:
+            closeness = compare(predictor, first, sealing.histories)
     except CannotBeMade as reason:
         return Attempt(rung, variant, "impossible", str(reason), None, None, None, run)
-    with sealing.opened(variant, graph) as predictor:
-        closeness = compare(predictor, first, sealing.histories)
+    except Exception as error:
+        if rung in RUNGS:
+            raise
+        why = f"this graph cannot be rewritten: {error}"  # one that was brought along may hold anything
+        return Attempt(rung, variant, "failed", why, None, None, None, run)
     shortfall = closeness.shortfall(TOLERANCES[variant])
     if shortfall:
         return Attempt(rung, variant, "failed", shortfall, *closeness, None, run)
@@ -179,14 +193,15 @@ def _made(sealing: Sealing, variant: str, graph: onnx.ModelProto, closeness: Clo
     return Attempt(sealing.manifest.rung, variant, "made", "", *closeness, place, sealing.manifest.run)
 
 
-def _catalog_of(split: Split, artifacts: Path) -> Catalog:
-    """The catalog with its item numbers; items that are new get one."""
-    item_ids = split.item_ids[: split.catalog_size]
+def catalog_of(item_ids: list[str], split: Split, artifacts: Path) -> Catalog:
+    """The catalog of these items with the split's titles and their item numbers; items that are new get one."""
     table = item_numbers.append(artifacts, item_ids)
-    return Catalog(item_ids, item_numbers.numbers_of(table, item_ids), split.titles[: len(item_ids)])
+    title_of = dict(zip(split.item_ids, split.titles, strict=True)) if split.titles else {}
+    titles = [title_of.get(item, "") for item in item_ids] if title_of else []
+    return Catalog(item_ids, item_numbers.numbers_of(table, item_ids), titles)
 
 
-def _real_histories(split: Split) -> tuple[list[list[int]], list[list[int]]]:
+def real_histories(split: Split) -> tuple[list[list[int]], list[list[int]]]:
     """Item indices of users from the validation part, spread evenly over them: those that parity is held on, and
     those that calibrate, other ones where there are enough. Where nobody there has a history, of the train
     part."""
@@ -213,6 +228,12 @@ def _manifest(rung: str, run: str, items: int, settings: Settings, training: Tra
         outputs=graph_outputs(),
         training=training,
     )
+
+
+def manifest_of_run(run: Run, split: Split, items: int, settings: Settings) -> Manifest:
+    """The manifest of what the run learned from the split, before anything is sealed."""
+    manifest = _manifest(run.description.rung, run.folder.name, items, settings, _training(run, split))
+    return replace(manifest, variant=run.description.variant, repeat_policy=run.description.repeat_policy)
 
 
 def _training(run: Run, split: Split) -> Training:

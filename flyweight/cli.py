@@ -13,6 +13,7 @@ VERBS = {
     "split": ("log_verbs", "Cut a log into train, validation and holdout."),
     "train": ("model_verbs", "Learn one rung of the ladder, or all."),
     "export": ("model_verbs", "Turn trained runs into sealed ONNX artifacts."),
+    "adopt": ("model_verbs", "Take in an ONNX graph from anywhere."),
     "measure": ("model_verbs", "Measure quality, size and speed of artifacts, side by side."),
     "report": ("report_verbs", "Write the measured ladder as one HTML page."),
     "evaluate": ("model_verbs", "Evaluate any artifact on any log."),

@@ -1,4 +1,4 @@
-"""Verbs about models and artifacts: train, export, measure, evaluate."""
+"""Verbs about models and artifacts: train, export, adopt, measure, evaluate."""
 
 import json
 from pathlib import Path
@@ -136,6 +136,41 @@ def export(
             attempts += tried
     sealed = [{"path": str(a.path), "version": a.version} for a in artifacts]
     return Outcome({"artifacts": sealed, "attempts": attempts})
+
+
+@verb()
+@click.argument("graph", type=THERE, metavar="MODEL.onnx")
+@click.option("--name", required=True, help="What its artifacts are called: NAME:fp32.")
+@click.option("--interactions", type=THERE, metavar="FILE", help="The log; it is split as [split] says.")
+@click.option("--split", "split_folder", type=THERE, metavar="DIR", help="A split made by `flyweight split`.")
+@click.option(
+    "--catalog", type=THERE, metavar="FILE",
+    help="The graph's item ids in the order of its indices, one a line; without it, those of the split.",
+)  # fmt: skip
+def adopt(
+    desk: Desk,
+    graph: Path,
+    name: str,
+    interactions: Path | None,
+    split_folder: Path | None,
+    catalog: Path | None,
+) -> Outcome:
+    """Take in an ONNX graph from anywhere, to be measured, promoted and served beside the ladder.
+
+    It answers histories with items; see docs/your-model.md. It must have learned from the train part of the split
+    alone. Exit code 1 when it does not answer as it must; nothing is sealed then.
+    """
+    from export.adopting.adoption import adopt as adopt_graph
+    from export.adopting.adoption import refuse_name
+
+    refuse_name(name)
+    split = _split_of(desk, interactions, split_folder)
+    run, attempts = adopt_graph(graph, name, split, desk.settings, catalog, desk.out.progress)
+    figures = ", ".join(f"{metric} {value:.4f}" for metric, value in run.description.validation.items())
+    desk.out.wrote(run.folder, f"{name}: validation {figures}, seen items: {run.description.repeat_policy}")
+    artifacts = [artifact for attempt in attempts if (artifact := _tell(desk, attempt))]
+    sealed = [{"path": str(a.path), "version": a.version} for a in artifacts]
+    return Outcome({"run": run.description, "artifacts": sealed, "attempts": attempts})
 
 
 def _tell(desk: Desk, attempt: "Attempt") -> Artifact | None:

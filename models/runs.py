@@ -59,6 +59,11 @@ class RunDescription(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         return self.rung if self.variant == "fp32" else f"{self.rung}:{self.variant}"
 
     @property
+    def is_adopted(self) -> bool:
+        """Whether somebody brought this model along: nothing here can train it. See `models.adopted`."""
+        return self.name not in TRAININGS
+
+    @property
     def folder_name(self) -> str:
         return f"{self.name.replace(':', '-')}-{self.key[:12]}"
 

@@ -64,7 +64,7 @@ blend (float[batch, columns] network_scores, float[batch, columns] neighbour_sco
 def graph_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.ModelProto:
     """The whole graph of a trained model, as `contracts.graph` describes it."""
     body = _body_of(model, max_history, opset)
-    top_k = compose.add_prefix(_parse(TOP_K, opset), "top_k/", rename_inputs=False, rename_outputs=False)
+    top_k = compose.add_prefix(parse(TOP_K, opset), "top_k/", rename_inputs=False, rename_outputs=False)
     body.ir_version = top_k.ir_version
     graph = compose.merge_models(body, top_k, io_map=[(ALL_SCORES, ALL_SCORES)])
     onnx.checker.check_model(graph, full_check=True)
@@ -88,12 +88,12 @@ def _body_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.M
         text, arrays = MEAN, mean_arrays(model)
     else:
         return torch_body(model, max_history, opset, ALL_SCORES)
-    return _parse(text.replace("MAX_HISTORY", str(max_history)), opset, **arrays)
+    return parse(text.replace("MAX_HISTORY", str(max_history)), opset, **arrays)
 
 
 def _blend_body(model: Blend, max_history: int, opset: int) -> onnx.ModelProto:
     """Both bodies side by side on the same history, then the blend of their scores."""
-    body = _parse(BLEND, opset, share=np.float32([model.share]))
+    body = parse(BLEND, opset, share=np.float32([model.share]))
     parts = {"network_scores": model.network, "neighbour_scores": model.neighbours}
     nodes, initializers = [], []
     for name, part in parts.items():
@@ -112,7 +112,8 @@ def _blend_body(model: Blend, max_history: int, opset: int) -> onnx.ModelProto:
     return body
 
 
-def _parse(text: str, opset: int, **initializers: np.ndarray) -> onnx.ModelProto:
+def parse(text: str, opset: int, **initializers: np.ndarray) -> onnx.ModelProto:
+    """A graph from its text, with the arrays that the text leaves open."""
     model = parser.parse_model(f'<ir_version: {IR_VERSION}, opset_import: ["" : {opset}]>{text}')
     model.graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in initializers.items())
     return model

@@ -26,12 +26,15 @@ def refit_winner(winner: Artifact, settings: Settings, progress: Progress = sile
     limits of `[promotion] threshold`. Raises `VerdictIsNo` where it does not pass: the winner was good
     enough, this is not. Raises `RunNotValid` where the winner, timed again beside it, misses the limit too: then
     the machine is busier than it was, and nothing is learned about the refit. Raises `UsageFault` where the
-    winner's run or split is gone.
+    winner's run or split is gone. What was adopted cannot be trained here: it serves as it was measured, and the
+    sentence says so.
     """
     if settings.training.refit == "none":
         return winner, ""
     try:
         run = open_run(settings.paths.runs / winner.manifest.run)
+        if run.description.is_adopted:
+            return winner, _serves_as_it_came(winner)
         split = open_split(run.split_folder())
     except UsageFault as fault:
         raise UsageFault(
@@ -49,6 +52,14 @@ def refit_winner(winner: Artifact, settings: Settings, progress: Progress = sile
         f"interactions, {artifact.manifest.items:,} items); the quality above is that of the model before. "
         f"It is now {artifact.size_bytes / 1e6:.2f} MB (was {winner.size_bytes / 1e6:.2f}) and takes "
         f"{after.p50_ms:.3f} ms (was {before.p50_ms:.3f})."
+    )
+
+
+def _serves_as_it_came(winner: Artifact) -> str:
+    parts = " + ".join(winner.manifest.training.parts)
+    return (
+        f"It was brought along and cannot be trained again here: it serves exactly as it was measured, and knows "
+        f"nothing newer than the {parts} part of the log."
     )
 
 

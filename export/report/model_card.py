@@ -8,6 +8,7 @@ from contracts.artifact import Artifact, Training
 from export.measuring.measured import Candidate
 from export.report.gathering import Report
 from export.report.markup import Html, element, facts, interval, joined, number, row, table
+from models.ladder import RUNGS
 from models.logs.timestamps import ORDER
 from models.splits.split import Split
 
@@ -21,6 +22,7 @@ _KINDS = {
     "blend": "a transformer and item-to-item in one graph",
     "student": "a small model taught by the best of the ladder",
 }
+_ADOPTED = "a graph that was trained elsewhere and brought along"
 _POLICIES = {
     "mask": "items already in the history are never recommended",
     "keep": "items already in the history compete like all others",
@@ -60,7 +62,7 @@ def _identity(artifact: Artifact, serving: Artifact | None) -> Html:
         again = [("serves as", joined(element("code", serving.version), f", trained again on {parts}"))]
     policy = manifest.repeat_policy
     return facts([
-        ("model", f"{artifact.name}: {_KINDS.get(manifest.rung, manifest.rung)}"),
+        ("model", f"{artifact.name}: {_KINDS.get(manifest.rung, _ADOPTED)}"),
         ("version", element("code", artifact.version)),
         *again,
         ("run", element("code", manifest.run)),
@@ -158,9 +160,14 @@ def _again(artifact: Artifact) -> Html:
         command = f"flyweight export --untrained --items {manifest.items} --rung {manifest.rung}"
         return element("pre", command)
     learned = artifact.name if manifest.variant == "jpq" else manifest.rung
-    commands = "\n".join([
+    made = [
         f"flyweight train --interactions LOG --rung {learned} --seed {training.seed}",
         f"flyweight export --rung {learned}",
+    ]
+    if manifest.rung not in RUNGS:
+        made = [f"flyweight adopt MODEL.onnx --name {manifest.rung} --interactions LOG"]
+    commands = "\n".join([
+        *made,
         "flyweight measure",
         "flyweight promote",
     ])  # fmt: skip

@@ -1,6 +1,6 @@
 """How a split lies on disk.
 
-train.parquet validation.parquet holdout.parquet   user, item, time, session, weight
+train.parquet validation.parquet holdout.parquet   users, items, times, sessions, weights
 items.parquet   item_id, title; the catalog first, in index order
 users.parquet   user_id, by user code
 split.json      what it is, and the sha256 of every other file; written last

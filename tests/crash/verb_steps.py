@@ -129,6 +129,41 @@ def view_promotion(folder: Path) -> View:
     return view
 
 
+def bring_a_graph_along(folder: Path) -> None:
+    """Every item scores as often as it is in the history."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from models.splits.split import open_split
+
+    items = open_split(folder / "cut").catalog_size
+    nodes = [
+        helper.make_node("Gather", ["table", "history"], ["rows"]),
+        helper.make_node("ReduceSum", ["rows", "one"], ["scores"], keepdims=0),
+    ]
+    tables = {"table": np.eye(items + 1, items, dtype=np.float32), "one": np.array([1])}
+    graph = helper.make_graph(
+        nodes,
+        "counts",
+        [helper.make_tensor_value_info("history", TensorProto.INT64, ["batch", "length"])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", items])],
+        [numpy_helper.from_array(array, name) for name, array in tables.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), "own.onnx")
+
+
+def build_graph_brought_along(folder: Path) -> None:
+    run_verbs(f"{SAMPLE} --out log", SPLIT, f"{TRAIN} --rung popularity")(folder)
+    bring_a_graph_along(folder)
+
+
+def view_adopted(folder: Path) -> View:
+    from models.runs import find_runs
+
+    adopted = [run for run in find_runs(folder / "runs") if run.description.is_adopted]
+    return view_export(folder) | {run.folder.name: digest(run.description) for run in adopted}
+
+
 def build_two_artifacts(folder: Path) -> None:
     (folder / "flyweight.toml").write_text(SETTINGS)
     promote_the_first_of_two(folder / "artifacts")
@@ -177,6 +212,13 @@ VERB_STEPS = {
         act=run_verbs("export --rung item-to-item"),
         view=view_export,
         kills=3,
+        slow=SLOW,
+    ),
+    "adopt": Step(
+        build=build_graph_brought_along,
+        act=run_verbs("adopt own.onnx --name own --split cut"),
+        view=view_adopted,
+        kills=2,
         slow=SLOW,
     ),
     "measure": Step(
