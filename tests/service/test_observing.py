@@ -69,7 +69,7 @@ def ask_everything(server: Server) -> None:
 
 @pytest.fixture(scope="module")
 def labels(server: Server) -> dict[str, set[str]]:
-    """What /metrics shows: the labels of each series, by its name. The streams' come with the first look at them."""
+    """What /metrics shows: the labels of each series, by its name. Those of the streams come with a first look."""
     await_that(lambda: 'flyweight_event_lag_seconds{stream="served"}' in server.call("/metrics")[1])
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(server.call("/metrics")[1]):
