@@ -63,6 +63,8 @@ def parse_events(body: bytes, settings: Events) -> tuple[list[Event], list[Rejec
         raise explain(str(error), EventsRequest) from None
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not valid UTF-8; expected JSON in UTF-8") from None
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deeply; expected a list of flat events") from None
     except msgspec.DecodeError as error:
         found = "is empty" if not body else f"is not valid JSON: {error}"
         raise InvalidRequest(f'the body {found}; expected an object such as {{"events": [...]}}') from None

@@ -17,8 +17,11 @@ Text = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 _UNKNOWN = re.compile(
-    r"Object contains unknown field `(?P<name>.*?)`(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL
+    r"Object contains unknown field `(?P<name>.*?)`"
+    r"(?: - at `\$\.(?P<place>parameters|(?:inputs|outputs)\[\d+\](?:\.parameters)?)`)?",
+    re.DOTALL,
 )
+"""Only a place that there is: the client's name of a field may look like one."""
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -87,6 +90,10 @@ def decode_request(json: bytes) -> InferRequest:
         raise _explain(str(error)) from None
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not valid UTF-8; expected JSON in UTF-8") from None
+    except RecursionError:
+        raise InvalidRequest(
+            "the body is nested too deeply; expected data that are numbers, or lists of them"
+        ) from None
     except msgspec.DecodeError as error:
         found = "is empty" if not json else f"is not valid JSON: {error}"
         raise InvalidRequest(f'the body {found}; expected an object such as {{"inputs": []}}') from None

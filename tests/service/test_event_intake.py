@@ -108,6 +108,7 @@ def test_types_are_those_of_the_settings():
         (b'{"events": [1], "more": 1}', "unknown field 'more'"),
         (b'{"events": [1', "not valid JSON"),
         (b"\xff", "not valid JSON"),
+        (b'{"events": [' + b"[" * 100_000 + b"]" * 100_000 + b"]}", "nested too deeply"),
         (b'{"events": [' + b",".join([b"1"] * (MAX_EVENTS + 1)) + b"]}", "<= 500"),
     ],
 )
