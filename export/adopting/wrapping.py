@@ -9,7 +9,7 @@ answered and no answer is short:
     k items without the excluded   it does all of this itself
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import onnx
@@ -95,7 +95,7 @@ def wrap(own: onnx.ModelProto, signature: Signature, max_history: int, popular: 
         asking = asking.replace("own_k = Min (wanted, most)", "own_k = Min (k, most)")
     before = _prefixed(parse(asking, opset), "ask/")
     behind = [_prefixed(part, f"answer{i}/") for i, part in enumerate(_behind(signature, popular, opset))]
-    parts = [before.graph, _with_own_names(own.graph), *(part.graph for part in behind)]
+    parts = [before.graph, _with_own_names(own.graph, signature), *(part.graph for part in behind)]
     graph = helper.make_graph(
         [node for part in parts for node in part.node],
         "adopted",
@@ -125,23 +125,27 @@ def _prefixed(part: onnx.ModelProto, prefix: str) -> onnx.ModelProto:
     return compose.add_prefix(part, prefix, rename_inputs=False, rename_outputs=False)
 
 
-def _with_own_names(graph: onnx.GraphProto) -> onnx.GraphProto:
-    """A copy in which the names of the contract are its own ones, so that nodes may stand in between."""
+def _with_own_names(graph: onnx.GraphProto, signature: Signature) -> onnx.GraphProto:
+    """A copy in which the tensors of the contract have names of their own, so that nodes may stand in between, and
+    all others a prefix: many a graph calls its keys `k`."""
+    outputs = {SCORES} if signature.form == "all scores" else {SCORES, ITEMS}
+    between = {name: _OWN[name] for name in {*signature.dtypes, *outputs}}
     renamed = onnx.GraphProto()
     renamed.CopyFrom(graph)
-    _rename(renamed)
+    _rename(renamed, lambda name: between.get(name) or (name and f"own/{name}"))  # no name: an input left out
     return renamed
 
 
-def _rename(graph: onnx.GraphProto) -> None:
+def _rename(graph: onnx.GraphProto, new: Callable[[str], str]) -> None:
     for node in graph.node:
-        node.input[:] = [_OWN.get(name, name) for name in node.input]
-        node.output[:] = [_OWN.get(name, name) for name in node.output]
+        node.input[:] = map(new, node.input)
+        node.output[:] = map(new, node.output)
         for attribute in node.attribute:  # branches and loops see the names around them
             for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                _rename(inner)
-    for value in (*graph.output, *graph.initializer):
-        value.name = _OWN.get(value.name, value.name)
+                _rename(inner, new)
+    weights = (*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer))
+    for value in (*graph.input, *graph.output, *graph.value_info, *weights):
+        value.name = new(value.name)
 
 
 def _described(tensors: Iterable[Tensor]) -> list[onnx.ValueInfoProto]:

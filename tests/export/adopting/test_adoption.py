@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from contracts.artifact import open_artifact
 from contracts.encoding import encode_excluded, encode_histories
@@ -74,8 +75,6 @@ def test_behind_the_items_that_a_graph_names_stand_the_popular_ones(adopted, spl
 
 def test_names_of_the_contract_inside_branches_and_clashes_with_ours_do_no_harm(adopted, split):
     """`If` sees the names around it; a node of theirs is called like one that we put in."""
-    from onnx import helper
-
     inner = helper.make_tensor_value_info("inner", LONG, None)
     cast = helper.make_node("Cast", ["history"], ["inner"], to=LONG)
     branch = helper.make_graph([cast], "branch", [], [inner])
@@ -88,6 +87,35 @@ def test_names_of_the_contract_inside_branches_and_clashes_with_ours_do_no_harm(
     drawing.constants = {"yes": np.array(True)}
     predictor = adopted(drawing)
     (answer,) = rank(predictor, [Query([3, 4], 3)])
+    assert answer.items == expected_best([3, 4], [3, 4], split.catalog_size)[:3]
+
+
+@pytest.mark.parametrize("name", ["k", "excluded", "items", "own_k", "own_scores", "all_scores", "ask/more"])
+def test_a_tensor_inside_may_be_called_like_one_of_the_contract_or_of_ours(name, adopted, split):
+    drawing = scores_all(split.catalog_size)
+    drawing.nodes = [("Identity", ["summed"], [name]), ("Add", [name, "nothing"], ["scores"])]
+    drawing.constants = {"nothing": np.zeros(1, np.float32)}
+    (answer,) = rank(adopted(drawing), [Query([3, 4], 3)])
+    assert answer.items == expected_best([3, 4], [3, 4], split.catalog_size)[:3]
+
+
+def test_what_a_loop_is_given_may_be_called_like_the_contract_has_it(adopted, split):
+    drawing = scores_all(split.catalog_size)
+    given = [("k", LONG, []), ("go", TensorProto.BOOL, []), ("items", TensorProto.FLOAT, ["batch", "items"])]
+    done = [("go_on", TensorProto.BOOL, []), ("more", TensorProto.FLOAT, ["batch", "items"])]
+    nodes = [
+        helper.make_node("Identity", ["go"], ["go_on"]),
+        helper.make_node("Add", ["items", "summed"], ["more"]),
+    ]
+    body = helper.make_graph(
+        nodes,
+        "body",
+        [helper.make_tensor_value_info(*each) for each in given],
+        [helper.make_tensor_value_info(*each) for each in done],
+    )
+    drawing.nodes = [("Loop", ["twice", "", "summed"], ["scores"], {"body": body})]
+    drawing.constants = {"twice": np.array(2)}
+    (answer,) = rank(adopted(drawing), [Query([3, 4], 3)])
     assert answer.items == expected_best([3, 4], [3, 4], split.catalog_size)[:3]
 
 
