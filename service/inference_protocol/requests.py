@@ -63,7 +63,7 @@ def parse_infer(body: bytes, json_bytes: bytes | None, form: Form) -> Inference:
         form.check_shape(expected, tensor.shape)
         size = tensor.size_behind
         if size is UNSET:
-            array = _read_json(tensor, expected, place)
+            array = _read_json(tensor, place, form.max_batch)
         else:
             array = _read_raw(tensor, expected, body[end : end + size])
             end += size
@@ -84,10 +84,16 @@ def _json_end(given: bytes, length: int) -> int:
     return int(given)
 
 
-def _read_json(tensor: InputTensor, expected: Tensor, place: str) -> np.ndarray:
+def _read_json(tensor: InputTensor, place: str, most_rows: int) -> np.ndarray:
     """Numbers in one list, row by row, or in a list of rows."""
     if not tensor.has_data:
         raise InvalidRequest(f"input {tensor.name}: there is no data; expected it, or parameters.binary_data_size")
+    lists = bytes(tensor.data).count(b"[") - 1
+    if lists > most_rows:  # before they are made: to make a body full of them holds up everybody
+        raise InvalidRequest(
+            f"{place}.data: there are {lists} lists; expected numbers alone, or one list for each of at most "
+            f"{most_rows} rows"
+        )
     try:
         numbers = _NUMBERS.decode(tensor.data)
     except msgspec.ValidationError as error:

@@ -81,6 +81,8 @@ WRONG = [
     Wrong("ragged rows", "there are 2 lists of 3 to 4 numbers", {"data": [[0, 0, 0], [0, 0, 0, 0]]}, HISTORY),
     Wrong("too few rows", "there are 4 numbers; the shape", {"data": [[0, 0, 0, 0]]}, HISTORY),
     Wrong("empty rows too many", "there are 0 numbers", {"shape": [2, 0], "data": [[], [], []]}, EXCLUDED),
+    Wrong("a body full of empty rows", "inputs[1].data: there are 200000 lists; expected numbers alone, or one",
+          {"shape": [2, 0], "data": [[]] * 200_000}, EXCLUDED),
     Wrong("rows and numbers", "1 lists and 4 numbers side by side", {"data": [[0, 0, 0, 0], 0, 0, 0, 0]}, HISTORY),
     Wrong("lists in rows", "data[0][0]: expected `int`, got `array`", {"data": [[[0]]]}, HISTORY),
     Wrong("a list for a vector", "1 lists of 1 numbers", {"data": [[2]]}, K),
