@@ -16,6 +16,7 @@ import logging
 import sys
 import threading
 import traceback
+from bisect import bisect_right
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, TextIO
@@ -147,12 +148,27 @@ def _trace(error: BaseException) -> str:
 
 
 def _fitting(line: dict[str, object]) -> str:
-    """The line as JSON, in ASCII: a character cut away is at least one byte less."""
+    """The line as JSON, in ASCII, with as much of its longest texts as fits: the oldest calls go first."""
     error = line.get("error")
     places = [(error, "traceback"), (error, "message")] if isinstance(error, dict) else []
-    for holder, key in (*places, (line, "message")):
-        over = len(json.dumps(line)) + 1 - MAX_LINE_BYTES
-        if over > 0:
-            text, over = holder[key], over + len("…") * 6
-            holder[key] = "…" + text[over:] if key == "traceback" else text[: max(0, len(text) - over)] + "…"
+    places.append((line, "message"))
+    for holder, key in places:  # no character is less than a byte
+        holder[key] = holder[key][-MAX_LINE_BYTES:] if key == "traceback" else holder[key][:MAX_LINE_BYTES]
+    for holder, key in places:
+        if _size(line) > MAX_LINE_BYTES:
+            _shorten(line, holder, key)
     return json.dumps(line)
+
+
+def _shorten(line: dict[str, object], holder: dict, key: str) -> None:
+    text = holder[key]
+
+    def size_with(kept: int) -> int:
+        holder[key] = "…" + text[len(text) - kept :] if key == "traceback" else text[:kept] + "…"
+        return _size(line)
+
+    size_with(max(0, bisect_right(range(len(text)), MAX_LINE_BYTES, key=size_with) - 1))
+
+
+def _size(line: dict[str, object]) -> int:
+    return len(json.dumps(line)) + 1

@@ -45,7 +45,13 @@ class SparingHandler(logging.StreamHandler):
         self._held: dict[Hashable, _Held] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called under the handler's lock."""
+        """Called under the handler's lock. Never raises, as no handler may."""
+        try:
+            self._write_or_hold(record)
+        except Exception:  # whoever logged has an odd message or cause; he is not to fail by it
+            self.handleError(record)
+
+    def _write_or_hold(self, record: logging.LogRecord) -> None:
         now = self._clock()
         cause = self._known(cause_of(record), record, now)
         held = self._held.get(cause)

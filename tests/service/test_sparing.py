@@ -109,6 +109,26 @@ def test_line_fits_into_a_pipe_and_keeps_the_innermost_calls(log: logging.Logger
         assert json.loads(line)["error"]["type"] == "ValueError"
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "\ud800", "\n", "𝄞"])
+def test_line_that_is_cut_keeps_all_that_fits(log: logging.Logger, said: Said, letter: str) -> None:
+    log.error(letter * 20_000)
+    try:
+        raise ValueError(letter * 20_000)
+    except ValueError:
+        log.exception("with a traceback")
+    for line in said.getvalue().splitlines(keepends=True):
+        assert MAX_LINE_BYTES - 12 <= len(line) <= MAX_LINE_BYTES  # one more letter has 12 bytes at most
+    assert said.lines[0]["message"].startswith(letter * 200)
+    assert said.lines[1]["error"]["message"].startswith(letter * 200)
+
+
+def test_record_that_cannot_be_told_apart_does_not_fail_whoever_logs(
+    log: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.error("one", extra={"cause": ["no", "key", "of", "a", "dictionary"]})
+    assert "unhashable" in capsys.readouterr().err
+
+
 def test_words_that_do_not_suit_their_arguments_are_a_line_still(log: logging.Logger, said: Said) -> None:
     log.warning("%d of %d", "one")
     assert said.lines[0]["message"] == "%d of %d"
