@@ -31,6 +31,13 @@ PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
         ({"retrain": {"enabled": True}}, "artifacts.source"),
         ({"keys": {"api": ["sha256:" + 64 * "a"], "existingSecret": "mine"}}, "keys: found hashes"),
         ({"keys": {"existingSecret": "mine"}, "serviceMonitor": {"enabled": True}}, "keys.clientSecret"),
+        ({"redis": {"enabled": False, "url": "rediss://:word@elsewhere:6380/0"}}, "redisPorts: found no 6380"),
+        ({"redis": {"enabled": False, "url": "redis://a"}, "networkPolicy": {"redisPorts": [1]}}, "found no 6379"),
+        ({"otlp": {"endpoint": "http://collector:8080/v1"}}, "otlpPorts: found no 8080, the port of otlp"),
+        (
+            {"otlp": {"endpoint": "http://a:4318"}, "env": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://b:4318"}},
+            "env.OTEL_EXPORTER_OTLP_ENDPOINT",
+        ),
         ({"autoscaling": {"minReplicas": 9}}, "above maxReplicas = 6"),
         ({"replica": 3}, "replica"),  # from here on: the schema
         ({"replicas": 0}, "replicas"),

@@ -37,6 +37,19 @@
 {{- fail (printf "env.%s: found a path among the settings; the chart decides where things lie." $name) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.otlp.endpoint (hasKey $v.env "OTEL_EXPORTER_OTLP_ENDPOINT") -}}
+{{- fail "env.OTEL_EXPORTER_OTLP_ENDPOINT: found it beside otlp.endpoint; expected one of them. Set otlp.endpoint." -}}
+{{- end -}}
+{{- if $v.networkPolicy.enabled -}}
+{{- range $name, $way := dict "redis.url" (list $v.redis.url "6379" "redisPorts") "otlp.endpoint" (list $v.otlp.endpoint "" "otlpPorts") -}}
+{{- $port := regexFind ":[0-9]+$" (urlParse (index $way 0)).host | trimPrefix ":" | default (index $way 1) -}}
+{{- $allowed := list -}}
+{{- range index $v.networkPolicy (index $way 2) }}{{ $allowed = append $allowed (toString .) }}{{ end -}}
+{{- if and (index $way 0) $port (not (has $port $allowed)) -}}
+{{- fail (printf "networkPolicy.%s: found no %s, the port of %s, so that nobody could reach it; expected it among them." (index $way 2) $port $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and (or $v.retrain.enabled $v.materialize.enabled) (ne $v.artifacts.source "volume") -}}
 {{- fail "artifacts.source: found image with retrain or materialize; expected volume, where the artifacts and the item numbers lie. Set artifacts.source: volume." -}}
 {{- end -}}
