@@ -148,7 +148,7 @@ def _retry_after_s(given: str) -> float | None:
         return float(given)
     try:
         return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -108,7 +108,10 @@ def test_retry_after_is_waited_for_and_the_drawn_pause_comes_on_top() -> None:
     assert walk.pauses == [1.05]
 
 
-@pytest.mark.parametrize("given", ["Thu, 01 Jan 1970 00:00:00 GMT", "soon", "-1", "1e9", "²"])
+ABSURD = "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"
+
+
+@pytest.mark.parametrize("given", ["Thu, 01 Jan 1970 00:00:00 GMT", "soon", "-1", "1e9", "²", ABSURD])
 def test_retry_after_that_is_over_or_no_time_adds_nothing(given: str) -> None:
     walk = Walk()
     walk.through(heard(error(503, "stopping", f"retry-after: {given}")), OK)
