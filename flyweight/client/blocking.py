@@ -1,8 +1,7 @@
 """The client that blocks."""
 
-import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 import httpx
@@ -13,6 +12,7 @@ from flyweight.client.course import Attempt, Course, Pause
 from flyweight.client.errors import NoAnswer
 from flyweight.client.messages import Answer, Event, Forgetting, Recorded, Status
 from flyweight.client.shared import ONCE, Asking, no_answer
+from flyweight.client.wire import open_client, whole_call
 
 
 class Client(Asking):
@@ -21,7 +21,7 @@ class Client(Asking):
     Every call raises `FlyweightError`, of the kinds that errors.py tells apart.
     """
 
-    _open = httpx.Client
+    _open = staticmethod(open_client)
     _http: httpx.Client
     _sleep = staticmethod(time.sleep)
 
@@ -93,17 +93,8 @@ class Client(Asking):
             step.call.method, step.call.path, headers=step.headers, content=step.call.body, timeout=step.seconds
         )
         try:
-            response = self._http.send(sent, stream=True)
-            with contextlib.closing(response):
-                body = b"".join(_in_time(response.iter_bytes(), until))
-        except (httpx.HTTPError, TimeoutError) as error:
+            with whole_call(until):
+                response = self._http.send(sent)
+        except httpx.HTTPError as error:
             return no_answer(error)
-        return Heard(response.status_code, response.headers, body)
-
-
-def _in_time(pieces: Iterable[bytes], until: float) -> Iterator[bytes]:
-    """httpx limits the wait for each piece, not for all of them."""
-    for piece in pieces:
-        if time.monotonic() > until:
-            raise TimeoutError("the answer comes too slowly")
-        yield piece
+        return Heard(response.status_code, response.headers, response.content)

@@ -17,8 +17,11 @@ ANSWER = {
 }
 RECORDED = {"request_id": "theirs", "accepted": 1, "duplicates": 0, "rejected": []}
 
-LOST, HALF, HANGS, DRIPS = b"LOST", b"HALF", b"HANGS", b"DRIPS"
-"""Turns besides an answer: closed without one, closed in the middle of one, never one, one that never ends."""
+LOST, HALF, HANGS, DRIPS, DRIPS_HEAD = b"LOST", b"HALF", b"HANGS", b"DRIPS", b"DRIPS_HEAD"
+"""Turns besides an answer: closed without one, closed in the middle of one, never one, one whose body or
+whose head comes byte by byte, for some ten seconds."""
+
+_PIECES = 500
 
 _HEAD_OF_LONG = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999999\r\n\r\n{"
 
@@ -88,10 +91,13 @@ def _serve(service: StubService, connection: socket.socket, number: int) -> None
             if turn in (LOST, HALF):
                 connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-le" if turn == HALF else b"")
                 return
-            if turn in (HANGS, DRIPS):
-                connection.sendall(_HEAD_OF_LONG if turn == DRIPS else b"")
-                while not service.stopped.wait(0.02):
-                    connection.sendall(b" " if turn == DRIPS else b"")
+            if turn in (HANGS, DRIPS, DRIPS_HEAD):
+                first = {HANGS: b"", DRIPS: _HEAD_OF_LONG, DRIPS_HEAD: b"HTTP/1.1 200 OK\r\nx-long: "}[turn]
+                connection.sendall(first)
+                for _ in range(_PIECES):
+                    if service.stopped.wait(0.02):
+                        return
+                    connection.sendall(b"" if turn == HANGS else b"x")
                 return
             connection.sendall(turn.removesuffix(b"CLOSED"))
             if turn.endswith(b"CLOSED"):

@@ -26,6 +26,7 @@ from flyweight.client import (
 )
 from tests.flyweight.client.stub_service import (
     DRIPS,
+    DRIPS_HEAD,
     GOOD,
     GOOD_AND_CLOSED,
     HALF,
@@ -105,13 +106,13 @@ def test_where_it_would_come_too_late_the_refusal_comes_at_once(both: Callable, 
     assert paused == []
 
 
-@pytest.mark.parametrize("turn", [HANGS, DRIPS])
+@pytest.mark.parametrize("turn", [HANGS, DRIPS, DRIPS_HEAD])
 def test_no_answer_outlasts_the_deadline(both: Callable, turn: bytes) -> None:
     with stub_service([turn]) as service:
         ask, started = both(service.url, **PATIENT), time.monotonic()
         with pytest.raises(DeadlinePassed) as caught:
             ask.predict("u1", deadline_ms=150, request_id="mine")
-        assert 0.15 <= time.monotonic() - started < 10
+        assert 0.15 <= time.monotonic() - started < 5  # on a machine that halts; without it some ten
     assert (caught.value.request_id, caught.value.status) == ("mine", None)
 
 
