@@ -1,6 +1,5 @@
 """The routes of one worker, as a Starlette application that BentoML mounts at `/`."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -9,14 +8,14 @@ from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
-from service import docs_page, telemetry
+from service import docs_page
 from service.errors import MethodNotAllowed, NotFound
 from service.exchange import Endpoint, Exchange, Reply
 from service.inference_protocol import paths
 from service.inference_protocol.answering import protocol_answers
 from service.inference_protocol.answers import error_in_protocol
 from service.openapi import API_VERSION, openapi_document
-from service.pages import index, status
+from service.pages import Metrics, index, status
 from service.routes import DOCS_FILE, NEEDS, OTHER, PREDICT, ROUTES, USERS
 from service.worker import Worker
 
@@ -37,7 +36,7 @@ def create_app(worker: Worker) -> Starlette:
         "/events": worker.events,
         USERS: worker.forget,
         "/status": partial(status, worker),
-        "/metrics": _metrics,
+        "/metrics": Metrics(),
         "/openapi.json": _openapi,
         "/docs": docs_page.page,
         DOCS_FILE: docs_page.file,
@@ -88,11 +87,6 @@ async def _refuse(exchange: Exchange) -> Reply:
     in_protocol = paths.is_of_protocol(path)
     known = [each for each in ROUTES if each == paths.SERVER or paths.is_of_protocol(each) == in_protocol]
     raise NotFound(f"there is nothing at this path; there is {', '.join(known)}")
-
-
-async def _metrics(exchange: Exchange) -> Reply:
-    # In a thread, which lets requests in between: many workers take many milliseconds to add up.
-    return Reply(await asyncio.to_thread(telemetry.exposition), telemetry.CONTENT_TYPE)
 
 
 async def _openapi(exchange: Exchange) -> Reply:

@@ -1,5 +1,6 @@
-"""What a worker says of itself: /status for machines and people, / for people."""
+"""What a worker says of itself: /status for machines and people, / for people, /metrics for Prometheus."""
 
+import asyncio
 import contextlib
 import importlib.metadata
 import platform
@@ -7,6 +8,7 @@ import platform
 import msgspec
 
 from contracts.machine import cores
+from service import telemetry
 from service.exchange import TEXT, Exchange, Reply
 from service.routes import ROUTES
 from service.worker import Worker
@@ -46,6 +48,19 @@ async def index(worker: Worker, exchange: Exchange) -> Reply:
     lines = [f"Flyweight serves {model.name}:{model.variant} {model.version}.", ""]
     lines += [f"{method:4} {path}" for path, method in ROUTES.items()]
     return Reply("\n".join([*lines, ""]).encode(), TEXT)
+
+
+class Metrics:
+    """Added up in a thread, which lets requests in between: many workers take many milliseconds. One at a time: who
+    asks meanwhile gets the same, or many threads would leave the event loop little of the interpreter."""
+
+    def __init__(self) -> None:
+        self._adding_up: asyncio.Task[bytes] | None = None
+
+    async def __call__(self, exchange: Exchange) -> Reply:
+        if self._adding_up is None or self._adding_up.done():
+            self._adding_up = asyncio.create_task(asyncio.to_thread(telemetry.exposition), name="metrics")
+        return Reply(await asyncio.shield(self._adding_up), telemetry.CONTENT_TYPE)
 
 
 def _versions() -> dict[str, str]:

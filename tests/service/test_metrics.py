@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from contracts.load_sections import Slo
 from contracts.reasons import Reason
 from service import metrics, telemetry
 from service.memory import own_memory
+from service.pages import Metrics
 from service.redis_clients import connect, connect_async
 from service.stream_depth import StreamDepth
 from tests.service.in_process import GOOD, LAST, post, served
@@ -145,3 +147,26 @@ def test_gauges_of_the_dead_go_and_their_counts_stay(tmp_path: Path, monkeypatch
         living.kill()
         living.wait()
         zombie.wait()
+
+
+def test_who_asks_while_it_is_added_up_gets_the_same_and_whoever_comes_later_what_is_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times, may_end = [], threading.Event()
+
+    def add_up() -> bytes:
+        times.append(time.monotonic())
+        assert may_end.wait(20)
+        return b"%d" % len(times)
+
+    async def ask() -> tuple[list[bytes], bytes]:
+        page = Metrics()
+        first, *others = [asyncio.create_task(page(None)) for _ in range(5)]
+        while not times:
+            await asyncio.sleep(0)
+        first.cancel()  # it left: the others wait on
+        may_end.set()
+        return [reply.body for reply in await asyncio.gather(*others)], (await page(None)).body
+
+    monkeypatch.setattr(telemetry, "exposition", add_up)
+    assert asyncio.run(ask()) == ([b"1"] * 4, b"2")
