@@ -51,8 +51,11 @@ async def index(worker: Worker, exchange: Exchange) -> Reply:
 
 
 class Metrics:
-    """Added up in a thread, which lets requests in between: many workers take many milliseconds. One at a time: who
-    asks meanwhile gets the same, or many threads would leave the event loop little of the interpreter."""
+    """Added up in a thread, which lets requests in between: many workers take many milliseconds.
+
+    One at a time, and who asks meanwhile gets the same: many threads would leave the event loop little of the
+    interpreter.
+    """
 
     def __init__(self) -> None:
         self._adding_up: asyncio.Task[bytes] | None = None
