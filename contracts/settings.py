@@ -18,12 +18,13 @@ from contracts.faults import SettingsFault
 from contracts.sections import Paths, Settings
 
 CONFIG_FILE = "flyweight.toml"
+ARTIFACT_VARIABLE = "ARTIFACT_DIR"
 SHORT_VARIABLES = {
     "PORT": ("service", "port"),
     "FLYWEIGHT_HOST": ("service", "host"),
     "REDIS_URL": ("features", "redis-url"),
     "FLYWEIGHT_STATE": ("paths", "state"),
-    "ARTIFACT_DIR": ("paths", "artifacts"),
+    ARTIFACT_VARIABLE: ("paths", "artifacts"),
 }
 CONFIG_VARIABLE = "FLYWEIGHT_CONFIG"
 """Names the file. With `KEY_VARIABLE`, all variables of ours that are no settings."""

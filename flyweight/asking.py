@@ -62,7 +62,7 @@ def titles_of_promoted(settings: Settings) -> dict[str, str]:
     """Item id -> title of what is promoted here; empty where nothing is, or it has no titles."""
     from contracts.artifact import open_artifact
 
-    place = read_pointer(settings.paths.artifacts)
+    place = read_pointer(settings.paths.artifacts) or read_pointer(settings.paths.bundle)
     if place is None:
         return {}
     catalog = open_artifact(place, verify=False).catalog

@@ -98,5 +98,10 @@ def _run(
 
 def explain_missing(missing: ModuleNotFoundError) -> str:
     """What serves is installed without what trains and load-tests: say which extra a verb needs."""
+    if missing.name in ("export", "models", "loadtests"):
+        return (
+            f"this verb needs {missing.name}/, which is not in this image: it only serves. The jobs' image has it "
+            "(docs/kubernetes.md), and so has a checkout."
+        )
     extra = "loadtest" if missing.name in ("locust", "hdrh") else "train"
     return f"this verb needs {missing.name}, which is not installed. Run `pip install 'flyweight[{extra}]'`."

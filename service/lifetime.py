@@ -6,6 +6,8 @@ import signal
 import stat
 from pathlib import Path
 
+from contracts.faults import UsageFault
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1  # in <sys/prctl.h>
 
@@ -23,9 +25,15 @@ def child_of(parent: int) -> None:
 def private_folder(path: Path) -> None:
     """Make the folder if it is missing, and shut everyone else out of it where it is ours.
 
-    A folder that others share by design (sticky, as /tmp is) stays as it is.
+    A folder that others share by design (sticky, as /tmp is) stays as it is. Raises `UsageFault`.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except PermissionError as error:
+        raise UsageFault(
+            f"the folder {path} cannot be made by user {os.geteuid()}, as which this runs ({error}). Let it write "
+            "there (in a container: `chown 1034` the mounted folder, or mount a volume), or name another folder."
+        ) from error
     found = path.stat()
     if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
         path.chmod(0o700)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,6 +111,11 @@ def _read_promotion(folder: Path) -> Promotion | None:
         path = read_pointer(folder)
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise ArtifactFault(
+            f"{pointer} may not be read by user {os.geteuid()}, as which this runs. "
+            f"Let it: `chmod -R a+rX {folder}`."
+        ) from error
     except (OSError, ValueError) as error:
         raise ArtifactFault(
             f"{pointer} cannot be read ({error}); expected a text file of one line. Run `flyweight promote` again."

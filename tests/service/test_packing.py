@@ -48,6 +48,17 @@ def test_predictor_imports_without_bentoml() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def test_onnxruntime_reports_to_nobody(tiny, tmp_path: Path) -> None:
+    artifact = tiny.seal(tmp_path)
+    load = f"from pathlib import Path; from service.rollout import load; load(Path({str(artifact.path)!r}))"
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    home = tmp_path / "home"
+    home.mkdir()
+    command = [sys.executable, "-c", load]
+    subprocess.run(command, cwd=ROOT, env={**kept, "HOME": str(home)}, check=True, timeout=60)
+    assert list(home.rglob("*")) == []
+
+
 def locked() -> dict[str, str]:
     """Name and version of every package in the image."""
     lines = (ROOT / "deploy/image/requirements.txt").read_text()

@@ -188,6 +188,17 @@ def test_pointer_that_cannot_be_read_does_not_boot(tmp_path: Path, promoted: Art
         make_rollout(tmp_path).boot()
 
 
+def test_pointer_that_may_not_be_read_names_the_user_and_the_remedy(
+    tmp_path: Path, promoted: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:  # root, as whom tests may run, is never refused
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("service.rollout.read_pointer", refuse)
+    with pytest.raises(ArtifactFault, match=r"may not be read by user \d+.*`chmod -R a\+rX"):
+        make_rollout(tmp_path).boot()
+
+
 def test_following_survives_whatever_a_look_raises_and_counts_it_once(
     tiny, rollout: Rollout, promoted: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -264,3 +264,24 @@ def test_nothing_promoted_exits_2_with_the_remedy(tmp_path: Path, command: list[
     assert ended.returncode == 2
     assert "nothing is promoted" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_that_is_named_and_holds_no_promotion_is_refused_though_something_is_packed(
+    tiny, tmp_path
+) -> None:
+    move_pointer(tmp_path / "bundle", tiny.seal(tmp_path / "bundle").path)
+    told = environment(tmp_path, free_port())
+    del told["FLYWEIGHT_PATHS_ARTIFACTS"]
+    named = told | {"ARTIFACT_DIR": str(tmp_path / "not-mounted")}
+    ended = subprocess.run(OURS, cwd=ROOT, env=named, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "not-mounted, and there is no promoted in it. Mount the folder" in ended.stderr
+
+
+def test_a_state_folder_that_cannot_be_written_is_refused_with_the_remedy(tiny, tmp_path: Path) -> None:
+    move_pointer(tmp_path / "bundle", tiny.seal(tmp_path / "bundle").path)
+    told = environment(tmp_path, free_port()) | {"FLYWEIGHT_STATE": "/sys/flyweight"}  # closed to root too
+    ended = subprocess.run(OURS, cwd=ROOT, env=told, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "/sys/flyweight cannot be made by user" in ended.stderr
+    assert "Traceback" not in ended.stderr
