@@ -28,6 +28,9 @@ from service.embedded_redis import embedded_redis
 
 CONNECTIONS = 64
 MOST_LOST = 0.05
+MOST_FALLBACKS = 0.01
+"""Of a pass: a worker that got nearly all connections gives some the popular list for want of time."""
+
 _SURE = 0.95
 
 
@@ -97,8 +100,8 @@ def _pair(contender: str, world: World, before: Path, rounds: int, seconds: int,
                 one = measuring.measure(
                     service, world.model, connections=CONNECTIONS, seconds=seconds, round_=round_
                 )
-            if one.fallbacks or one.errors.total or one.unanswered:
-                raise RunNotValid(f"of {tree} not all answers are the model's: {one}")
+            if one.errors.total or one.unanswered or one.fallbacks > MOST_FALLBACKS * one.answers:
+                raise RunNotValid(f"too many answers of {tree} failed, or are not the model's: {one}")
             found[tree] = one
         rps.append(found[ROOT].rps / found[before].rps)
         cpu.append(found[ROOT].cpu_us / found[before].cpu_us)
