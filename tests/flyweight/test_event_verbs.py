@@ -98,4 +98,4 @@ def test_following_takes_what_comes_until_it_is_stopped(fresh, filled):
         process.wait()
     assert process.returncode == 130
     assert "What is written is whole" in errors
-    assert said.count("wrote ") >= 3
+    assert said.count("wrote ") >= 2  # the stop may come between the last writing and its line

@@ -58,8 +58,9 @@ def test_whoever_ends_a_load_test_ends_the_load(asked_url, tmp_path, number):
     url, asked = asked_url
     command = [sys.executable, "-m", "flyweight", "loadtest", "--url", url, "--seconds", "60", "--rate", "20"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
-    )
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # the tests themselves may run under nohup
+    )  # fmt: skip
     try:
         assert until(lambda: asked)
         family = family_of(process.pid)
