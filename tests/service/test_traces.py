@@ -38,11 +38,9 @@ def ask(
     told = {"Host": "flyweight", "X-Request-Id": request_id, "Content-Length": str(len(content))} | headers
     if body is not None:
         told["Content-Type"] = "application/json"
-    head = "".join(
-        [f"{method} {path} HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in told.items()), "\r\n"]
-    )
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items()), "", ""]
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
-        connection.sendall(head.encode() + content)
+        connection.sendall("\r\n".join(lines).encode() + content)
         answer = http.client.HTTPResponse(connection, method=method)
         answer.begin()
         answer.read()
