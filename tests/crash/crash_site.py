@@ -148,9 +148,12 @@ class CrashSite:
         shutil.rmtree(self.folder)
         shutil.copytree(self.start, self.folder)
 
-    def _content(self) -> dict[str, str]:
+    def _content(self) -> dict[str, tuple[str, int]]:
+        """What each file holds and when it was written: which run is the newest is a change, too."""
         return {
-            str(path.relative_to(self.folder)): sha256(path.read_bytes() if path.is_file() else b"").hexdigest()
+            str(path.relative_to(self.folder)): (
+                (sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns) if path.is_file() else ("", 0)
+            )
             for path in self.folder.rglob("*")
         }
 
