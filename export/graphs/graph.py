@@ -1,6 +1,8 @@
 """One ONNX graph per model: a body of its own (history -> score of every item), then the shared top-k.
 
 Item index `items` (the row and column after the last item) stands for PADDING; the top-k never answers it.
+Where the catalog is large beside what a history votes for, the body is history -> votes, and the top-k another
+one (`export.graphs.sparse_top_k`).
 """
 
 import numpy as np
@@ -10,13 +12,17 @@ from onnx import compose, numpy_helper, parser
 from contracts.graph import HISTORY
 from export.graphs.counting import (
     ITEM_TO_ITEM,
+    ITEM_TO_ITEM_VOTES,
     MEAN,
+    NO_VOTES,
     POPULARITY,
     item_to_item_arrays,
+    item_to_item_vote_arrays,
     mean_arrays,
     popularity_arrays,
 )
 from export.graphs.ials import ials_arrays, ials_text
+from export.graphs.sparse_top_k import SPARSE_TOP_K, is_sparse_quicker, sparse_arrays
 from export.graphs.torch_body import torch_body
 from export.graphs.vmis_knn import VMIS_KNN, vmis_tables
 from models.ladder import Model
@@ -63,10 +69,38 @@ blend (float[batch, columns] network_scores, float[batch, columns] neighbour_sco
 
 def graph_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.ModelProto:
     """The whole graph of a trained model, as `contracts.graph` describes it."""
-    body = _body_of(model, max_history, opset)
-    top_k = compose.add_prefix(parse(TOP_K, opset), "top_k/", rename_inputs=False, rename_outputs=False)
+    return sparse_graph_of(model, max_history, opset) or dense_graph_of(model, max_history, opset)
+
+
+def dense_graph_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.ModelProto:
+    """The graph that gives every item a score."""
+    return _merged(_body_of(model, max_history, opset), parse(TOP_K, opset), [ALL_SCORES])
+
+
+def sparse_graph_of(
+    model: Model | MeanOfItems, max_history: int, opset: int, *, always: bool = False
+) -> onnx.ModelProto | None:
+    """The graph that looks at a few items, or None where there is none, or where the other one is quicker.
+    `always` makes it nevertheless."""
+    table = model.table if isinstance(model, Ease) else model
+    if isinstance(table, Popularity):
+        text, arrays, popular, votes = NO_VOTES, {}, table.weights, 0
+    elif isinstance(table, ItemToItem) and table.similarities.min(initial=0) >= 0:
+        text, arrays = ITEM_TO_ITEM_VOTES, item_to_item_vote_arrays(table, max_history)
+        popular, votes = table.share * table.popularity, max_history * table.neighbours.shape[1]
+    else:
+        return None
+    if not (always or is_sparse_quicker(len(popular), votes)):
+        return None
+    body = parse(text.replace("MAX_HISTORY", str(max_history)), opset, **arrays)
+    top_k = parse(SPARSE_TOP_K, opset, **sparse_arrays(popular.astype(np.float32)))
+    return _merged(body, top_k, ["voted", "votes"])
+
+
+def _merged(body: onnx.ModelProto, top_k: onnx.ModelProto, between: list[str]) -> onnx.ModelProto:
+    top_k = compose.add_prefix(top_k, "top_k/", rename_inputs=False, rename_outputs=False)
     body.ir_version = top_k.ir_version
-    graph = compose.merge_models(body, top_k, io_map=[(ALL_SCORES, ALL_SCORES)])
+    graph = compose.merge_models(body, top_k, io_map=[(name, name) for name in between])
     onnx.checker.check_model(graph, full_check=True)
     return graph
 
