@@ -24,7 +24,7 @@ from export.graphs.counting import (
 from export.graphs.ials import ials_arrays, ials_text
 from export.graphs.sparse_top_k import SPARSE_TOP_K, is_sparse_quicker, sparse_arrays
 from export.graphs.torch_body import torch_body
-from export.graphs.vmis_knn import VMIS_KNN, vmis_tables
+from export.graphs.vmis_knn import VMIS_KNN, VMIS_KNN_VOTES, vmis_tables, vmis_vote_tables
 from models.ladder import Model
 from models.rungs.blend import LEAST, Blend
 from models.rungs.ease import Ease
@@ -88,6 +88,8 @@ def sparse_graph_of(
     elif isinstance(table, ItemToItem) and table.similarities.min(initial=0) >= 0:
         text, arrays = ITEM_TO_ITEM_VOTES, item_to_item_vote_arrays(table, max_history)
         popular, votes = table.share * table.popularity, max_history * table.neighbours.shape[1]
+    elif isinstance(table, VmisKnn):
+        text, (arrays, popular, votes) = VMIS_KNN_VOTES, vmis_vote_tables(table, max_history)
     else:
         return None
     if not (always or is_sparse_quicker(len(popular), votes)):

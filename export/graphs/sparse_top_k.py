@@ -16,8 +16,8 @@ Indices are kept in three bytes, 16 bits and the 8 above them, and put together 
 import numpy as np
 
 LEAST_ITEMS, ITEMS_PER_VOTE = 20_000, 150
-"""From `LEAST_ITEMS` and so many more for each vote of a full history on, this is quicker than a row with the score
-of every item. docs/experiments.md, "Item-to-item without a row of scores", has the figures."""
+"""This is quicker than a row with the score of every item from `LEAST_ITEMS` on, and so many more for each vote of
+a full history. docs/experiments.md, "Item-to-item without a row of scores", has the figures."""
 
 _LOW_BITS = 16
 
