@@ -61,8 +61,8 @@ def vmis_tables(model: VmisKnn, max_history: int) -> dict[str, np.ndarray]:
 
 
 def vmis_vote_tables(model: VmisKnn, max_history: int) -> tuple[dict[str, np.ndarray], np.ndarray, int]:
-    """The initializers of `VMIS_KNN_VOTES`, the score float32 [items] of an item without a vote, and how many votes
-    a history gives."""
+    """The initializers of `VMIS_KNN_VOTES`, the score float32 [items] of an item without a vote, and how many
+    votes a history gives."""
     tables = _session_tables(model, max_history)
     votes = int(tables["neighbours"][0]) * model.sessions.shape[1]
     return tables | {"idf_of_items": np.append(model.idf, 0).astype(np.float32)}, _popular(model), votes
