@@ -7,8 +7,11 @@ for PADDING: ONNX reads index -1 as the last one, so padded positions fall there
 import numpy as np
 
 from contracts.encoding import PADDING
+from export.graphs.sparse_top_k import in_three_bytes
 from models.rungs.item_to_item import ItemToItem
 from models.rungs.popularity import Popularity
+
+_PADDING_ROW = ((0, 1), (0, 0))
 
 POPULARITY = """
 popularity (int32[batch, MAX_HISTORY] history) => (float[batch, columns] all_scores)
@@ -36,6 +39,40 @@ item_to_item (int32[batch, MAX_HISTORY] history) => (float[batch, columns] all_s
 }
 """
 
+NO_VOTES = """
+no_votes (int32[batch, MAX_HISTORY] history) => (int32[batch, c] voted, float[batch, c] votes)
+<int64[1] first = {0}, int64[1] second = {1}>
+{
+  voted = Slice (history, first, first, second)
+  votes = Cast <to = 1> (voted)
+}
+"""
+
+ITEM_TO_ITEM_VOTES = """
+item_to_item (int32[batch, MAX_HISTORY] history) => (int32[batch, c] voted, float[batch, c] votes)
+<int64[1] first = {0}, int64[1] second = {1}, int64[1] end = {MAX_HISTORY}, int64[2] flat = {0, -1},
+ int32 some_item = {0}, int32 places_of_low = {65536}>
+{
+  highest = ReduceMax <keepdims = 0> (history, first)
+  is_used = Min (highest, some_item)
+  begin = ArgMax <axis = 0, keepdims = 1> (is_used)
+  used = Slice (history, begin, end, second)
+  recency_of_used = Slice (recency, begin, end, second)
+  low_of_history = Gather <axis = 0> (neighbours_low, used)
+  high_of_history = Gather <axis = 0> (neighbours_high, used)
+  low = Cast <to = 6> (low_of_history)
+  high = Cast <to = 6> (high_of_history)
+  upper = Mul (high, places_of_low)
+  neighbours_of_history = Add (low, upper)
+  similarities_of_history = Gather <axis = 0> (similarities, used)
+  decayed = Mul (similarities_of_history, recency_of_used)
+  voted = Reshape (neighbours_of_history, flat)
+  votes = Reshape (decayed, flat)
+}
+"""
+"""Columns that are PADDING in the whole batch are left out: what is left to sort is as long as the longest
+history. The first that is not is where `is_used`, 0 or PADDING, is greatest."""
+
 MEAN = """
 mean_of_items (float[batch, MAX_HISTORY, dimension] rows, int32[batch, MAX_HISTORY] history)
   => (float[batch, dimension] query)
@@ -60,13 +97,26 @@ def popularity_arrays(model: Popularity) -> dict[str, np.ndarray]:
 def item_to_item_arrays(model: ItemToItem, max_history: int) -> dict[str, np.ndarray]:
     """Each item of the history adds its neighbours' similarities, the newest counting most, to a share of
     the popular list. Unused places of the neighbour table hold PADDING with similarity 0."""
-    padding_row = ((0, 1), (0, 0))
+    return {
+        "neighbours": np.pad(model.neighbours, _PADDING_ROW, constant_values=PADDING).astype(np.int32),
+        "popular": with_padding_column(model.share * model.popularity),
+        **_what_votes_count(model, max_history),
+    }
+
+
+def item_to_item_vote_arrays(model: ItemToItem, max_history: int) -> dict[str, np.ndarray]:
+    """As above, without the popular list. PADDING is item index `items` here, which no item comes after."""
+    items = len(model.neighbours)
+    known = np.where(model.neighbours == PADDING, items, model.neighbours)
+    neighbours = np.pad(known, _PADDING_ROW, constant_values=items)
+    return in_three_bytes("neighbours", neighbours) | _what_votes_count(model, max_history)
+
+
+def _what_votes_count(model: ItemToItem, max_history: int) -> dict[str, np.ndarray]:
     recency = model.decay ** np.arange(max_history - 1, -1, -1)
     return {
-        "neighbours": np.pad(model.neighbours, padding_row, constant_values=PADDING).astype(np.int32),
-        "similarities": np.pad(model.similarities, padding_row).astype(np.float32),
+        "similarities": np.pad(model.similarities, _PADDING_ROW).astype(np.float32),
         "recency": recency.astype(np.float32)[None, :, None],
-        "popular": with_padding_column(model.share * model.popularity),
     }
 
 

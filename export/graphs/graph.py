@@ -1,6 +1,8 @@
 """One ONNX graph per model: a body of its own (history -> score of every item), then the shared top-k.
 
 Item index `items` (the row and column after the last item) stands for PADDING; the top-k never answers it.
+Where the catalog is large beside what a history votes for, the body is history -> votes, and the top-k another
+one (`export.graphs.sparse_top_k`).
 """
 
 import numpy as np
@@ -10,20 +12,25 @@ from onnx import compose
 from contracts.graph import HISTORY
 from export.graphs.counting import (
     ITEM_TO_ITEM,
+    ITEM_TO_ITEM_VOTES,
+    NO_VOTES,
     POPULARITY,
     item_to_item_arrays,
+    item_to_item_vote_arrays,
     popularity_arrays,
 )
 from export.graphs.onnx_text import parse, piece
 from export.graphs.outline import Outline, inlined, outlined
 from export.graphs.scoring import Scoring, exact_body, joined, scoring_of
-from export.graphs.vmis_knn import VMIS_KNN, vmis_tables
+from export.graphs.sparse_top_k import SPARSE_TOP_K, is_sparse_quicker, sparse_arrays
+from export.graphs.vmis_knn import VMIS_KNN, VMIS_KNN_VOTES, vmis_tables, vmis_vote_tables
 from models.ladder import Model
 from models.rungs.blend import LEAST, Blend
 from models.rungs.ease import Ease
 from models.rungs.item_to_item import ItemToItem
 from models.rungs.mean_of_items import MeanOfItems
 from models.rungs.popularity import Popularity
+from models.rungs.vmis_knn import VmisKnn
 
 ALL_SCORES = "all_scores"
 
@@ -67,14 +74,40 @@ def outline_of(
 ) -> Outline:
     """The same with its large tables beside it. `scoring` is that of the model, where it is at hand."""
     scoring = scoring or scoring_of(model, max_history, opset)
-    body = exact_body(scoring, opset) if scoring else outlined(_body_of(model, max_history, opset))
-    whole = joined([body.model, top_k(opset)])
-    onnx.checker.check_model(whole, full_check=True)
-    return Outline(whole, body.tables)
+    if scoring:
+        body = exact_body(scoring, opset)
+        return _checked(Outline(joined([body.model, piece(TOP_K, opset)]), body.tables))
+    return sparse_outline_of(model, max_history, opset) or dense_outline_of(model, max_history, opset)
 
 
-def top_k(opset: int) -> onnx.ModelProto:
-    return piece(TOP_K, opset)
+def dense_outline_of(model: Model, max_history: int, opset: int) -> Outline:
+    """The graph that gives every item a score."""
+    return _checked(outlined(joined([_body_of(model, max_history, opset), piece(TOP_K, opset)])))
+
+
+def sparse_outline_of(model: Model, max_history: int, opset: int, *, always: bool = False) -> Outline | None:
+    """The graph that looks at a few items, or None where there is none, or where the other one is quicker.
+    `always` makes it nevertheless."""
+    table = model.table if isinstance(model, Ease) else model
+    if isinstance(table, Popularity):
+        text, arrays, popular, votes = NO_VOTES, {}, table.weights, 0
+    elif isinstance(table, ItemToItem) and table.similarities.min(initial=0) >= 0:
+        text, arrays = ITEM_TO_ITEM_VOTES, item_to_item_vote_arrays(table, max_history)
+        popular, votes = table.share * table.popularity, max_history * table.neighbours.shape[1]
+    elif isinstance(table, VmisKnn):
+        text, (arrays, popular, votes) = VMIS_KNN_VOTES, vmis_vote_tables(table, max_history)
+    else:
+        return None
+    if not (always or is_sparse_quicker(len(popular), votes)):
+        return None
+    body = parse(text.replace("MAX_HISTORY", str(max_history)), opset, **arrays)
+    top_k = piece(SPARSE_TOP_K, opset, **sparse_arrays(popular.astype(np.float32)))
+    return _checked(outlined(joined([body, top_k])))
+
+
+def _checked(found: Outline) -> Outline:
+    onnx.checker.check_model(found.model, full_check=True)
+    return found
 
 
 def _body_of(model: Model, max_history: int, opset: int) -> onnx.ModelProto:

@@ -8,6 +8,8 @@ from onnx import numpy_helper, parser
 
 from contracts.encoding import PADDING
 from contracts.rung_sections import VmisKnn as Choices
+from export.graphs.graph import dense_outline_of, sparse_outline_of
+from export.graphs.outline import inlined
 from export.graphs.vmis_knn import VMIS_KNN, vmis_tables
 from models.rungs.vmis_knn import VmisKnn, fit_vmis_knn
 from models.splits.interactions import Interactions
@@ -76,3 +78,21 @@ def test_log_without_sessions_gives_the_popular_order():
     model = model_of(1)
     scores = run(model, random_histories(5))[:, :ITEMS]
     assert np.argsort(-scores, axis=1).tolist() == [list(range(ITEMS))] * 5
+
+
+@pytest.mark.parametrize("rows", [1, 400, 4000])
+def test_votes_alone_give_the_answer_of_all_scores(rows):
+    model, histories = model_of(rows, sessions_per_item=15), random_histories(60)
+    asked = {"history": histories, "excluded": histories[:, 3:], "k": np.array([ITEMS])}
+    dense, sparse = (
+        inlined(dense_outline_of(model, LENGTH, opset=20)),
+        inlined(sparse_outline_of(model, LENGTH, opset=20, always=True)),
+    )
+    expected, found = (
+        onnxruntime.InferenceSession(graph.SerializeToString()).run(None, asked) for graph in (dense, sparse)
+    )
+    assert np.sort(found[0], axis=1).tolist() == [list(range(ITEMS))] * 60
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-5, atol=1e-5)
+    by_item = np.take_along_axis(model.scores(histories), found[0], axis=1)
+    may_answer = np.isfinite(found[1])
+    np.testing.assert_allclose(found[1][may_answer], by_item[may_answer], rtol=1e-5, atol=1e-5)
