@@ -48,7 +48,7 @@ _PROBE = """
 probe (float[batch, DIMENSION] query, int32[batch, m] excluded, int64[1] k)
   => (int64[batch, probed] blocks, float[batch, every] block_scores)
 <int64[1] width = {WIDTH}, int64[1] least = {PROBED}, int64[1] spare = {2}, int64[1] last = {1},
- int64[1] front = {FRONT}, int64[1] zero = {0}, int64 front_end = {FRONT}, int64 start = {0}, int64 step = {1}>
+ int64[1] front = {FRONT}, int64 front_end = {FRONT}, int64 start = {0}, int64 step = {1}>
 {
   block_scores = Gemm <transB = 1> (query, centroids, centroid_bias)
   more = Shape <start = 1, end = 2> (excluded)
