@@ -14,6 +14,8 @@ from contracts import durable
 from contracts.faults import ArtifactFault
 
 FILE_NAME = "item-numbers"
+_AT_ONCE = 100_000
+_ENCODER = msgspec.json.Encoder()
 
 
 def append(artifacts: Path, item_ids: Iterable[str]) -> dict[str, int]:
@@ -25,11 +27,12 @@ def append(artifacts: Path, item_ids: Iterable[str]) -> dict[str, int]:
     path = artifacts / FILE_NAME
     with durable.lock(artifacts / f".{FILE_NAME}.lock"):
         table = load(artifacts)
-        known = len(table)
-        for item_id in item_ids:
-            table.setdefault(item_id, len(table))
-        if len(table) > known or not path.exists():
-            durable.write_bytes(path, b"".join(msgspec.json.encode(item) + b"\n" for item in table))
+        new = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in table]
+        if new or not path.exists():
+            known = path.read_bytes() if path.exists() else b""
+            with durable.new_file(path) as temporary:
+                _write(temporary, known, new)
+            table.update(zip(new, range(len(table), len(table) + len(new)), strict=True))
         return table
 
 
@@ -39,14 +42,27 @@ def load(artifacts: Path) -> dict[str, int]:
     if not path.exists():
         return {}
     remedy = "Restore it from a backup; without it every feature cache must be materialized again."
+    content = path.read_bytes()
+    lines = content.count(b"\n")
     try:
-        ids = [msgspec.json.decode(line, type=str) for line in path.read_bytes().splitlines()]
+        ids = msgspec.json.Decoder(str).decode_lines(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ArtifactFault(f"{path} is damaged ({error}): expected one JSON string per line. {remedy}") from error
-    table = {item_id: number for number, item_id in enumerate(ids)}
+    if len(ids) != lines:
+        found = f"{lines} lines with {len(ids)} strings"
+        raise ArtifactFault(f"{path} is damaged (found {found}): expected one JSON string per line. {remedy}")
+    table = dict(zip(ids, range(len(ids)), strict=True))
     if len(table) < len(ids):
         raise ArtifactFault(f"{path} is damaged: found an item twice, expected each once. {remedy}")
     return table
+
+
+def _write(place: Path, known: bytes, new: list[str]) -> None:
+    """The lines `known` as they are, and the new ids behind them."""
+    with place.open("wb") as written:
+        written.write(known)
+        for start in range(0, len(new), _AT_ONCE):
+            written.write(_ENCODER.encode_lines(new[start : start + _AT_ONCE]))
 
 
 def numbers_of(table: dict[str, int], item_ids: Iterable[str]) -> np.ndarray:
