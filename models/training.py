@@ -17,6 +17,7 @@ from contracts.sections import Settings
 from models.ladder import PARENTS, TRAININGS, Model
 from models.learning import learn, learn_again
 from models.lesson import first_lesson, second_lesson, with_history_of
+from models.listing import asked
 from models.refitting import REFIT_PARTS, whole_split
 from models.rungs.ease import ease_refusal
 from models.rungs.item_tables import jpq_refusal
@@ -55,7 +56,7 @@ def train(split: Split, name: str, settings: Settings, progress: Progress = sile
         lesson, tuning, half_life = first_lesson(split, settings, run.folder / CHECKPOINT, progress)
         learnt = learn(description.rung, description.variant, lesson, tuning, [p.model() for p in parents])
         progress(f"{name}: repeat policy", 0, 1)
-        best, policies = tuning.validation.best_policy(learnt.model.scores)
+        best, policies = tuning.validation.best_policy(asked(learnt.model))
         progress(f"{name}: repeat policy", 1, 1)
         finished = msgspec.structs.replace(
             description,
