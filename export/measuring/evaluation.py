@@ -45,8 +45,9 @@ class Slice(msgspec.Struct, frozen=True):
     metrics: dict[str, Estimate]
 
 
-class Evaluation(msgspec.Struct, frozen=True):
-    """What `flyweight evaluate --json` writes."""
+class Evaluation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `flyweight evaluate --json` writes. `not_asked`: how many more questions there were, where only some
+    were drawn; the intervals are those of what was asked."""
 
     protocol: str
     seen: RepeatPolicy
@@ -54,6 +55,13 @@ class Evaluation(msgspec.Struct, frozen=True):
     unknown_targets: int
     metrics: dict[str, Estimate]
     slices: dict[str, Slice]
+    not_asked: int = 0
+
+    @property
+    def asked(self) -> str:
+        """How many were asked, as a person reads it."""
+        of_all = f" of {self.evaluations + self.not_asked:,}" if self.not_asked else ""
+        return f"{self.evaluations:,}{of_all} evaluations"
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,7 @@ def evaluate(
         answers.unknown_targets,
         overall,
         slices,
+        answers.questions.left_out,
     )
 
 
