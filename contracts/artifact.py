@@ -2,6 +2,7 @@
 
     manifest.json   what it is, how it was made, and the sha256 of every other file
     model.onnx      the graph: encoded history -> top-k
+    model.data      its large tables, where there are any; mapped, and shared by all that serve it
     catalog.json    item ids, item numbers and titles, in index order
     popular.npy     every item index, most popular first: the fallback
     probes.json     stored histories with the answer each must give
@@ -26,6 +27,7 @@ from contracts.encoding import Catalog, RepeatPolicy
 from contracts.faults import ArtifactFault
 
 SCHEMA_VERSION = 1
+MODEL_DATA = "model.data"
 MANIFEST, MODEL, CATALOG, POPULAR, PROBES = (
     "manifest.json", "model.onnx", "catalog.json", "popular.npy", "probes.json",
 )  # fmt: skip

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import onnx
 from msgspec.structs import replace
 
 from contracts import item_numbers
@@ -17,12 +16,13 @@ from contracts.graph import graph_inputs, graph_outputs
 from contracts.progress import Progress, silent
 from contracts.revision import code_revision
 from contracts.sections import FP32, Settings
-from export.graphs.graph import graph_of
+from export.graphs.graph import outline_of
 from export.graphs.optimising import optimise
+from export.graphs.outline import Outline
 from export.sealing import Sealing
 from export.variants.attempts import Attempt, compress, record_attempts
 from export.variants.parity import TOLERANCES, Closeness, check_parity, compare
-from export.variants.rewriting import CannotBeMade, narrow_integers, store_narrow, tables_of
+from export.variants.rewriting import CannotBeMade
 from models.ladder import RUNGS, Model
 from models.lesson import with_max_history
 from models.refitting import whole_split
@@ -123,19 +123,16 @@ def export_untrained(
     return artifact
 
 
-def _own_graph(sealing: Sealing, model: Model) -> onnx.ModelProto:
-    """The graph of the model as it was learned, optimised. Of one that learned codes the file holds bytes."""
+def _own_graph(sealing: Sealing, model: Model) -> Outline:
+    """The graph of the model as it was learned, optimised."""
     settings = sealing.settings
-    graph = graph_of(model, settings.training.max_history, settings.export.opset)
-    graph = optimise(graph, sealing.draft)
-    if sealing.manifest.variant == FP32:
-        return graph
-    return store_narrow(graph, narrow_integers(tables_of(graph)))
+    graph = outline_of(model, settings.training.max_history, settings.export.opset)
+    return optimise(graph, sealing.draft)
 
 
 def attempt_all(
     sealing: Sealing,
-    make_graph: Callable[[], onnx.ModelProto],
+    make_graph: Callable[[], Outline],
     check: Callable[[OnnxPredictor], float],
     calibration: list[list[int]],
     variants: Sequence[str],
@@ -161,7 +158,7 @@ def attempt_all(
 
 
 def _attempt(
-    sealing: Sealing, variant: str, fp32: onnx.ModelProto, first: OnnxPredictor, calibration: list[list[int]]
+    sealing: Sealing, variant: str, fp32: Outline, first: OnnxPredictor, calibration: list[list[int]]
 ) -> Attempt:
     """Make one compressed variant, and seal it where it is close enough to fp32."""
     rung, run = sealing.manifest.rung, sealing.manifest.run
@@ -188,7 +185,7 @@ def _without_parity(manifest: Manifest, variant: str) -> Attempt:
     return Attempt(manifest.rung, variant, "failed", why, None, None, None, manifest.run)
 
 
-def _made(sealing: Sealing, variant: str, graph: onnx.ModelProto, closeness: Closeness) -> Attempt:
+def _made(sealing: Sealing, variant: str, graph: Outline, closeness: Closeness) -> Attempt:
     place = sealing.seal(variant, graph).path.name
     return Attempt(sealing.manifest.rung, variant, "made", "", *closeness, place, sealing.manifest.run)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 from msgspec.structs import replace
 
 from contracts import durable
 from contracts.artifact import MODEL, Artifact, Manifest, Probe, seal
 from contracts.encoding import Catalog, encode_excluded, encode_histories
 from contracts.sections import Settings
+from export.graphs.outline import Outline, write_outline
 from service.predictor import OnnxPredictor
 
 PROBE_ITEMS = 10
@@ -34,17 +34,17 @@ class Sealing:
         return self.settings.paths.artifacts / "trial"
 
     @contextmanager
-    def opened(self, variant: str, graph: onnx.ModelProto) -> Iterator[OnnxPredictor]:
+    def opened(self, variant: str, graph: Outline) -> Iterator[OnnxPredictor]:
         """The predictor that will serve the graph, before anything is sealed."""
         with durable.draft_directory(self.draft) as folder:
-            onnx.save_model(graph, folder / MODEL)
+            write_outline(graph, folder / MODEL)
             yield OnnxPredictor(Artifact(folder, replace(self.manifest, variant=variant), "unsealed"))
 
-    def seal(self, variant: str, graph: onnx.ModelProto) -> Artifact:
+    def seal(self, variant: str, graph: Outline) -> Artifact:
         manifest = replace(self.manifest, variant=variant)
 
         def write_model(path: Path) -> None:
-            onnx.save_model(graph, path)
+            write_outline(graph, path)
 
         def ask(path: Path) -> list[Probe]:
             predictor = OnnxPredictor(Artifact(path.parent, manifest, "unsealed"))

@@ -19,6 +19,7 @@ from export.adopting.signature import opset_of, read_graph, signature_of
 from export.adopting.wrapping import wrap
 from export.exporting import attempt_all, catalog_of, manifest_of_run, real_histories
 from export.graphs.optimising import optimise
+from export.graphs.outline import outlined
 from export.sealing import Sealing
 from export.variants.attempts import Attempt, record_attempts
 from models.adopted import record_adopted
@@ -79,7 +80,7 @@ def adopt(
     )
     attempts = attempt_all(
         sealing,
-        lambda: optimise(wrap(model, signature, length, popular), sealing.draft),
+        lambda: optimise(outlined(wrap(model, signature, length, popular)), sealing.draft),
         lambda sealed: check_wrapped(sealed, own, histories[: own.at_once]),
         calibration,
         settings.export.variants,

@@ -18,7 +18,8 @@ from onnx import TensorProto, compose, helper
 from contracts.artifact import Tensor
 from contracts.graph import EXCLUDED, HISTORY, ITEMS, SCORES, K, graph_inputs, graph_outputs
 from export.adopting.signature import Signature, opset_of
-from export.graphs.graph import IR_VERSION, TOP_K, parse
+from export.graphs.graph import TOP_K
+from export.graphs.onnx_text import IR_VERSION, parse
 
 _OWN = {name: f"own_{name}" for name in (HISTORY, EXCLUDED, K, ITEMS, SCORES)}
 

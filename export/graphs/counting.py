@@ -8,7 +8,6 @@ import numpy as np
 
 from contracts.encoding import PADDING
 from models.rungs.item_to_item import ItemToItem
-from models.rungs.mean_of_items import MeanOfItems
 from models.rungs.popularity import Popularity
 
 POPULARITY = """
@@ -38,19 +37,18 @@ item_to_item (int32[batch, MAX_HISTORY] history) => (float[batch, columns] all_s
 """
 
 MEAN = """
-mean_of_items (int32[batch, MAX_HISTORY] history) => (float[batch, columns] all_scores)
+mean_of_items (float[batch, MAX_HISTORY, dimension] rows, int32[batch, MAX_HISTORY] history)
+  => (float[batch, dimension] query)
 <int64[1] positions = {1}, int64[1] last = {2}, int32 padding = {-1}, float one = {1.0}>
 {
   is_item = Greater (history, padding)
   counted = Cast <to = 1> (is_item)
   weights = Unsqueeze (counted, last)
-  rows = Gather <axis = 0> (item_table, history)
   items_only = Mul (rows, weights)
   total = ReduceSum <keepdims = 0> (items_only, positions)
   length = ReduceSum <keepdims = 1> (counted, positions)
   divisor = Max (length, one)
-  mean = Div (total, divisor)
-  all_scores = Gemm <transB = 1> (mean, item_table)
+  query = Div (total, divisor)
 }
 """
 
@@ -70,10 +68,6 @@ def item_to_item_arrays(model: ItemToItem, max_history: int) -> dict[str, np.nda
         "recency": recency.astype(np.float32)[None, :, None],
         "popular": with_padding_column(model.share * model.popularity),
     }
-
-
-def mean_arrays(model: MeanOfItems) -> dict[str, np.ndarray]:
-    return {"item_table": model.item_table}
 
 
 def with_padding_column(scores: np.ndarray) -> np.ndarray:

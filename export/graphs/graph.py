@@ -5,30 +5,26 @@ Item index `items` (the row and column after the last item) stands for PADDING; 
 
 import numpy as np
 import onnx
-from onnx import compose, numpy_helper, parser
+from onnx import compose
 
 from contracts.graph import HISTORY
 from export.graphs.counting import (
     ITEM_TO_ITEM,
-    MEAN,
     POPULARITY,
     item_to_item_arrays,
-    mean_arrays,
     popularity_arrays,
 )
-from export.graphs.ials import ials_arrays, ials_text
-from export.graphs.torch_body import torch_body
+from export.graphs.onnx_text import parse
+from export.graphs.outline import Outline, inlined, outlined
+from export.graphs.scoring import exact_body, joined, scoring_of
 from export.graphs.vmis_knn import VMIS_KNN, vmis_tables
 from models.ladder import Model
 from models.rungs.blend import LEAST, Blend
 from models.rungs.ease import Ease
-from models.rungs.ials import Ials
 from models.rungs.item_to_item import ItemToItem
 from models.rungs.mean_of_items import MeanOfItems
 from models.rungs.popularity import Popularity
-from models.rungs.vmis_knn import VmisKnn
 
-IR_VERSION = 10
 ALL_SCORES = "all_scores"
 
 TOP_K = """
@@ -62,32 +58,36 @@ blend (float[batch, columns] network_scores, float[batch, columns] neighbour_sco
 
 
 def graph_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.ModelProto:
-    """The whole graph of a trained model, as `contracts.graph` describes it."""
-    body = _body_of(model, max_history, opset)
-    top_k = compose.add_prefix(parse(TOP_K, opset), "top_k/", rename_inputs=False, rename_outputs=False)
-    body.ir_version = top_k.ir_version
-    graph = compose.merge_models(body, top_k, io_map=[(ALL_SCORES, ALL_SCORES)])
-    onnx.checker.check_model(graph, full_check=True)
-    return graph
+    """The whole graph of a trained model in one piece, as `contracts.graph` describes it."""
+    return inlined(outline_of(model, max_history, opset))
 
 
-def _body_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.ModelProto:
+def outline_of(model: Model | MeanOfItems, max_history: int, opset: int) -> Outline:
+    """The same with its large tables beside it."""
+    scoring = scoring_of(model, max_history, opset)
+    body = exact_body(scoring, opset) if scoring else outlined(_body_of(model, max_history, opset))
+    whole = joined([body.model, top_k(opset)])
+    onnx.checker.check_model(whole, full_check=True)
+    return Outline(whole, body.tables)
+
+
+def top_k(opset: int) -> onnx.ModelProto:
+    return compose.add_prefix(parse(TOP_K, opset), "top_k/", rename_inputs=False, rename_outputs=False)
+
+
+def _body_of(model: Model, max_history: int, opset: int) -> onnx.ModelProto:
     if isinstance(model, Blend):
         return _blend_body(model, max_history, opset)
+    if scoring := scoring_of(model, max_history, opset):
+        return inlined(exact_body(scoring, opset))
     if isinstance(model, Popularity):
         text, arrays = POPULARITY, popularity_arrays(model)
     elif isinstance(model, ItemToItem):
         text, arrays = ITEM_TO_ITEM, item_to_item_arrays(model, max_history)
     elif isinstance(model, Ease):
         text, arrays = ITEM_TO_ITEM, item_to_item_arrays(model.table, max_history)
-    elif isinstance(model, VmisKnn):
-        text, arrays = VMIS_KNN, vmis_tables(model, max_history)
-    elif isinstance(model, Ials):
-        text, arrays = ials_text(), ials_arrays(model, max_history)
-    elif isinstance(model, MeanOfItems):
-        text, arrays = MEAN, mean_arrays(model)
     else:
-        return torch_body(model, max_history, opset, ALL_SCORES)
+        text, arrays = VMIS_KNN, vmis_tables(model, max_history)
     return parse(text.replace("MAX_HISTORY", str(max_history)), opset, **arrays)
 
 
@@ -110,10 +110,3 @@ def _blend_body(model: Blend, max_history: int, opset: int) -> onnx.ModelProto:
     body.graph.initializer.extend(initializers)
     body.graph.input.extend(history)
     return body
-
-
-def parse(text: str, opset: int, **initializers: np.ndarray) -> onnx.ModelProto:
-    """A graph from its text, with the arrays that the text leaves open."""
-    model = parser.parse_model(f'<ir_version: {IR_VERSION}, opset_import: ["" : {opset}]>{text}')
-    model.graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in initializers.items())
-    return model

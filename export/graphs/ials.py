@@ -1,4 +1,4 @@
-"""The body of the iALS graph: a user folded in by a fixed number of conjugate gradient steps, then all scores.
+"""The encoder of the iALS graph: a user folded in by a fixed number of conjugate gradient steps.
 
 The same arithmetic in the same order as `models.rungs.ials.Ials.fold_in`, which explains it. Rows of one user's
 history are [batch, MAX_HISTORY, factors]; vectors in the space of the factors are [batch, 1, factors].
@@ -9,10 +9,9 @@ import numpy as np
 from models.rungs.ials import SMALLEST, STEPS, Ials
 
 _START = """
-ials (int32[batch, MAX_HISTORY] history) => (float[batch, columns] all_scores)
+ials (float[batch, MAX_HISTORY, factors] rows, int32[batch, MAX_HISTORY] history) => (float[batch, factors] query)
 <int64[1] middle = {1}, int64[1] last = {2}, float smallest = {SMALLEST}>
 {
-  rows = Gather <axis = 0> (item_table, history)
   scaled = Mul (rows, root_weights)
   across = Transpose <perm = [0, 2, 1]> (scaled)
   wanted = Mul (rows, right_weights)
@@ -45,15 +44,13 @@ _ON_THE_WAY = """
 
 _END = """
   user = Sum (WALKED)
-  user_row = Squeeze (user, middle)
-  preferences = Gemm <transB = 1> (user_row, item_table)
-  all_scores = Add (preferences, popular)
+  query = Squeeze (user, middle)
 }
 """
 
 
-def ials_text() -> str:
-    """The body as ONNX text; MAX_HISTORY is still to be put in."""
+def ials_encoder(max_history: int) -> str:
+    """The encoder as ONNX text, which leaves `ials_weights` open."""
     steps = [
         (_STEP + (_ON_THE_WAY if step < STEPS - 1 else ""))
         .replace("STEP", str(step))
@@ -61,20 +58,14 @@ def ials_text() -> str:
         for step in range(STEPS)
     ]
     walked = ", ".join(f"walked_{step}" for step in range(STEPS))
-    text = "".join([_START, *steps, _END])
+    text = "".join([_START, *steps, _END]).replace("MAX_HISTORY", str(max_history))
     return text.replace("SMALLEST", str(SMALLEST)).replace("WALKED", walked)
 
 
-def ials_arrays(model: Ials, max_history: int) -> dict[str, np.ndarray]:
-    """What the text leaves open: the item table, the weights of the positions, the popular list.
-
-    The last column of the popular list stands for PADDING.
-    """
+def ials_weights(model: Ials, max_history: int) -> dict[str, np.ndarray]:
+    """The weights of the positions."""
     recency = model.recency(max_history)[None, :, None]
-    popular = np.append(np.float32(model.share) * model.popularity, 0)
     return {
-        "item_table": model.item_table,
         "root_weights": np.sqrt(np.float32(model.alpha) * recency),
         "right_weights": np.float32(1 + model.alpha) * recency,
-        "popular": popular.astype(np.float32)[None, :],
     }

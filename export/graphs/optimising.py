@@ -7,22 +7,24 @@ import onnxruntime as ort
 from onnx import helper
 
 from contracts import durable
+from export.graphs.outline import Outline
 
 _LARGER = 1.01
 """Folding constants must not unfold what was stored folded: a graph may grow by its names, not by tables."""
 
 
-def optimise(model: onnx.ModelProto, place: Path) -> onnx.ModelProto:
+def optimise(outline: Outline, place: Path) -> Outline:
     """The same function with fewer nodes; the same bytes every time.
 
     Level basic: what it writes is plain ONNX. Constants are folded unless that makes the file larger.
     The runtime only writes to a file: it stands beside `place` for a moment.
     """
+    model = outline.model
     best = _optimise(model, place, ())
     if best.ByteSize() > _LARGER * model.ByteSize() + 4096:
         best = _optimise(model, place, ("ConstantFolding",))
     onnx.checker.check_model(best, full_check=True)
-    return best
+    return Outline(best, outline.tables)
 
 
 def _optimise(model: onnx.ModelProto, place: Path, without: tuple[str, ...]) -> onnx.ModelProto:

@@ -12,6 +12,7 @@ import onnx
 
 from contracts import durable
 from contracts.faults import ArtifactFault
+from export.graphs.outline import Outline, inlined, outlined
 from export.variants.calibration import Range, ranges_of
 from export.variants.fp16 import to_fp16
 from export.variants.int8 import to_int8_dynamic, to_int8_static
@@ -35,7 +36,7 @@ class Attempt(msgspec.Struct, frozen=True):
     run: str = ""
 
 
-def compress(variant: str, fp32: onnx.ModelProto, histories: list[list[int]], max_history: int) -> onnx.ModelProto:
+def compress(variant: str, fp32: Outline, histories: list[list[int]], max_history: int) -> Outline:
     """The graph of a run in another variant than fp32; `histories` calibrate what is static.
 
     Raises `CannotBeMade`, also where nothing would be saved.
@@ -44,17 +45,21 @@ def compress(variant: str, fp32: onnx.ModelProto, histories: list[list[int]], ma
     def calibrate(model: onnx.ModelProto, tensors: list[str]) -> dict[str, Range]:
         return ranges_of(model, tensors, histories, max_history)
 
+    if not fp32.fits_in_one_piece:
+        raise CannotBeMade(f"the graph takes {fp32.size_bytes:,} bytes, more than this rewriting can hold at once")
+    whole = inlined(fp32)
     if variant == "fp16":
-        made = to_fp16(fp32)
+        made = to_fp16(whole)
     elif variant == "int8-dynamic":
-        made = to_int8_dynamic(fp32)
+        made = to_int8_dynamic(whole)
     else:
-        made = to_int8_static(fp32, calibrate)
-    if made.ByteSize() >= fp32.ByteSize():
+        made = to_int8_static(whole, calibrate)
+    small = outlined(made)
+    if small.size_bytes >= fp32.size_bytes:
         raise CannotBeMade(
-            f"the graph would take {made.ByteSize():,} bytes, {fp32.ByteSize():,} without: nothing is saved"
+            f"the graph would take {small.size_bytes:,} bytes, {fp32.size_bytes:,} without: nothing is saved"
         )
-    return made
+    return small
 
 
 def record_attempts(artifacts: Path, attempts: list[Attempt]) -> None:

@@ -3,10 +3,11 @@
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import checker, numpy_helper, parser
+from onnx import checker
 
 from contracts.encoding import PADDING
-from export.graphs.ials import ials_arrays, ials_text
+from export.graphs.outline import inlined
+from export.graphs.scoring import exact_body, scoring_of
 from models.rungs.ials import Ials
 
 ITEMS, FACTORS, LENGTH = 300, 16, 50
@@ -25,10 +26,7 @@ def model() -> Ials:
 @pytest.fixture(scope="module")
 def graph_scores(model):
     """Encoded histories -> float32 [batch, items + 1], computed by onnxruntime."""
-    text = ials_text().replace("MAX_HISTORY", str(LENGTH))
-    graph = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]>{text}')
-    arrays = ials_arrays(model, LENGTH)
-    graph.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+    graph = inlined(exact_body(scoring_of(model, LENGTH, opset=20), opset=20))
     checker.check_model(graph, full_check=True)
     session = onnxruntime.InferenceSession(graph.SerializeToString())
     return lambda history: session.run(None, {"history": history})[0]
