@@ -27,7 +27,7 @@ PROTOCOL_POLICY: dict[str, RepeatPolicy] = {
 
 SHORT_HISTORY = 5
 HEAD_SHARE = 0.2
-_BATCH = 256
+_BATCH, _SCORES_AT_ONCE = 256, 1 << 24
 _OUTSIDE = -2
 """From here down stand targets outside the catalog: equal to no answer, to no padding, to each other."""
 
@@ -101,8 +101,9 @@ def answer(
     recommended = np.full((len(questions.histories), depth), PADDING, dtype=np.int64)
     scores = np.full(recommended.shape, -np.inf, dtype=np.float32)
     popular = PopularList(predictor.artifact.popular)
-    for start in range(0, len(recommended), _BATCH):
-        histories = [_in_catalog(to_index, h) for h in questions.histories[start : start + _BATCH]]
+    at_once = max(1, min(_BATCH, _SCORES_AT_ONCE // predictor.items))
+    for start in range(0, len(recommended), at_once):
+        histories = [_in_catalog(to_index, h) for h in questions.histories[start : start + at_once]]
         asked = np.array([len(history) > 0 for history in histories])
         rankings = rank(predictor, [Query(h, depth, policy=policy) for h in histories if h])
         _fill(recommended, scores, start + np.flatnonzero(asked), rankings)

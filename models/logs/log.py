@@ -67,7 +67,7 @@ def read_log(path: Path, columns: Columns, *, sha256: str = "", progress: Progre
     with readable(files.interactions):
         table = files.open()
         names = _named_columns(files.interactions, table, columns)
-        rows, kind = read_rows(table, names, columns.event_types)
+        rows, kind = read_rows(table, names, columns.event_types, is_text=files.is_text())
         if files.is_text() and rows[LAST_IS_EMPTY].any():
             refuse_broken_rows(files.interactions)
         progress(task, 2, 3)

@@ -126,6 +126,17 @@ class VmisKnn:
         )
 
 
+def vmis_knn_refusal(items: int, choices: Choices) -> str | None:
+    """Why there is no VMIS-kNN of a catalog of so many items, or None where there is one."""
+    if items <= choices.max_items:
+        return None
+    return (
+        f"vmis-knn is left out: it keeps a row of {choices.sessions_per_item} sessions for every item, of which "
+        f"{choices.sessions:,} sessions fill few, and the catalog holds {items:,} items; expected "
+        f"{choices.max_items:,} at most. Raise max-items in [vmis-knn] where memory allows."
+    )
+
+
 def fit_vmis_knn(
     train: Interactions, users: int, popularity: np.ndarray, choices: Choices, chosen: dict[str, float]
 ) -> VmisKnn:
