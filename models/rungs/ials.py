@@ -34,8 +34,8 @@ SMALLEST = 1e-30
 _TIE_BREAKER = 1e-6
 _HISTORIES_AT_ONCE = 512
 
-_TABLES_AT_LEAST, _NUMBERS_AT_MOST = 2, 100_000_000
-"""Item tables kept while the settings are chosen: two, more where they are small. 4 bytes a number."""
+_TABLES_AT_LEAST, _NUMBERS_AT_MOST = 2, 500_000_000
+"""Item tables kept while the settings are chosen: two, more where 2 GB hold them. 4 bytes a number."""
 
 
 class Ials:
