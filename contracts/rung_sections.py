@@ -42,7 +42,7 @@ class VmisKnn(Section):
 
 
 class Ials(Section):
-    max_items: Positive = 2_000_000
+    max_items: Positive = 500_000
     factors: Positive = 64
     iterations: Positive = 15
     regularizations: Annotated[tuple[Ratio, ...], Meta(min_length=1)] = (1.0, 10.0, 100.0, 1000.0)
