@@ -82,6 +82,9 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     figures_of: str = ""
     """A refit carries the figures of the artifact with this version: that one was measured. Else empty."""
     files: dict[str, SealedFile] = {}
+    room: int | None = None
+    """Of a graph that looks at a part of the catalog: answers and exclusions of a question up to so many together
+    change nothing about which part. None where it looks at all."""
 
 
 class Probe(msgspec.Struct, forbid_unknown_fields=True):

@@ -18,6 +18,8 @@ PROMOTION_COSTS = ("latency", "size", "memory", "throughput")
 FP32 = "fp32"
 CONVERSIONS = (FP32, "fp16", "int8-dynamic", "int8-static")
 """The variants that a trained run can be converted to."""
+HEADS = ("int4-rerank", "ivf")
+"""Those in which a large catalog is not scored whole; of runs with item embeddings."""
 
 
 class Paths(Section):
@@ -60,14 +62,18 @@ class Training(Section):
 
 class Export(Section):
     variants: Annotated[tuple[str, ...], Meta(min_length=1)] = CONVERSIONS
+    heads: tuple[str, ...] = HEADS
+    heads_from: Positive = 10_000
+    recall: Annotated[float, Meta(gt=0, le=1)] = 0.98
     opset: Annotated[int, Meta(ge=18, le=23)] = 20
     probes: Annotated[int, Meta(ge=1, le=1000)] = 16
 
     def __post_init__(self) -> None:
-        unknown = [variant for variant in self.variants if variant not in CONVERSIONS]
-        if unknown or len(set(self.variants)) < len(self.variants):
-            problem = f"cannot make {unknown[0]!r}" if unknown else "one stands there twice"
-            raise ValueError(f"variants: {problem}; allowed, each once: {', '.join(CONVERSIONS)}")
+        for name, asked, allowed in (("variants", self.variants, CONVERSIONS), ("heads", self.heads, HEADS)):
+            unknown = [variant for variant in asked if variant not in allowed]
+            if unknown or len(set(asked)) < len(asked):
+                problem = f"cannot make {unknown[0]!r}" if unknown else "one stands there twice"
+                raise ValueError(f"{name}: {problem}; allowed, each once: {', '.join(allowed)}")
 
 
 class Measuring(Section):

@@ -1,6 +1,6 @@
 """The export step: a trained run (or random weights) becomes graphs, one per variant, checked and sealed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,15 +15,18 @@ from contracts.faults import UsageFault, VerdictIsNo
 from contracts.graph import graph_inputs, graph_outputs
 from contracts.progress import Progress, silent
 from contracts.revision import code_revision
-from contracts.sections import FP32, Settings
+from contracts.sections import FP32, HEADS, Export, Settings
+from export.attempting import attempt_all
 from export.graphs.graph import outline_of
 from export.graphs.optimising import optimise
 from export.graphs.outline import Outline
+from export.graphs.scoring import Scoring, scoring_of
+from export.heads.making import Workshop
 from export.sealing import Sealing
 from export.variants.attempts import Attempt, compress, record_attempts
-from export.variants.parity import TOLERANCES, Closeness, check_parity, compare
+from export.variants.parity import check_parity
 from export.variants.rewriting import CannotBeMade
-from models.ladder import RUNGS, Model
+from models.ladder import Model
 from models.lesson import with_max_history
 from models.refitting import whole_split
 from models.runs import Run
@@ -36,7 +39,7 @@ from service.predictor import OnnxPredictor
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime", "msgspec")
 """What export adds to the libraries that the run learned with."""
 
-PARITY_HISTORIES = 256
+PARITY_HISTORIES, SHAPING_HISTORIES = 256, 4096
 
 
 def export_run(
@@ -61,24 +64,33 @@ def export_run(
     manifest = replace(manifest_of_run(run, split, len(catalog), settings), figures_of=figures_of)
     popular = np.argsort(-run.popularity(), kind="stable")
     sealing = Sealing(manifest, catalog, popular, histories, settings)
-    asked = settings.export.variants if variants is None else variants
+    model = run.model()
+    scoring = scoring_of(model, settings.training.max_history, settings.export.opset)
+    workshop = Workshop(scoring, training_histories(split), calibration) if scoring else None
+    asked = variants_of(settings.export, scoring) if variants is None else variants
     if manifest.variant != FP32:
         asked = (manifest.variant,)
     try:
-        model = run.model()
         attempts = attempt_all(
             sealing,
-            lambda: _own_graph(sealing, model),
+            lambda: _own_graph(sealing, model, scoring),
             lambda first: check_parity(first, model, histories),
             calibration,
             asked,
             progress,
+            workshop,
         )
     except VerdictIsNo:
         record_attempts(settings.paths.artifacts, [_without_parity(manifest, variant) for variant in asked])
         raise
     record_attempts(settings.paths.artifacts, attempts)
     return attempts
+
+
+def variants_of(export: Export, scoring: Scoring | None) -> tuple[str, ...]:
+    """What is made of a run unless something else is asked: heads only of large catalogs of item embeddings."""
+    is_large = scoring is not None and scoring.items >= export.heads_from
+    return (*export.variants, *export.heads) if is_large else export.variants
 
 
 def _split_of(run: Run) -> Split:
@@ -110,84 +122,43 @@ def export_untrained(
     model = untrained(name, items, settings, settings.training.seed)
     sealing = Sealing(manifest, catalog, np.arange(items), histories, settings)
     progress(f"exporting {name}", 0, 1)
-    graph = _own_graph(sealing, model)
+    scoring = scoring_of(model, settings.training.max_history, settings.export.opset)
+    graph, room = _own_graph(sealing, model, scoring), None
     with sealing.opened(manifest.variant, graph) as predictor:
         check_parity(predictor, model, histories)
-    if variant != FP32:
+        if variant in HEADS:
+            graph, room = _untrained_head(variant, predictor, scoring, histories, settings)
+    if variant != FP32 and variant not in HEADS:
         try:
             graph = compress(variant, graph, histories, settings.training.max_history)
         except CannotBeMade as reason:
             raise UsageFault(f"{name} has no variant {variant}: {reason}. Leave it out.") from reason
-    artifact = sealing.seal(manifest.variant if variant == FP32 else variant, graph)
+    artifact = sealing.seal(manifest.variant if variant == FP32 else variant, graph, room)
     progress(f"exporting {name}", 1, 1)
     return artifact
 
 
-def _own_graph(sealing: Sealing, model: Model) -> Outline:
+def _untrained_head(
+    variant: str, exact: OnnxPredictor, scoring: Scoring | None, histories: list[list[int]], settings: Settings
+) -> tuple[Outline, int | None]:
+    """Of random rows no block finds more than another: how many are probed says nothing about real ones."""
+    if scoring is None:
+        raise UsageFault(f"{exact.artifact.manifest.rung} has no variant {variant}: no item embeddings to search.")
+    head = Workshop(scoring, histories, histories).make(variant, exact, settings)
+    return head.graph, head.room
+
+
+def _own_graph(sealing: Sealing, model: Model, scoring: Scoring | None) -> Outline:
     """The graph of the model as it was learned, optimised."""
     settings = sealing.settings
-    graph = outline_of(model, settings.training.max_history, settings.export.opset)
+    graph = outline_of(model, settings.training.max_history, settings.export.opset, scoring)
     return optimise(graph, sealing.draft)
-
-
-def attempt_all(
-    sealing: Sealing,
-    make_graph: Callable[[], Outline],
-    check: Callable[[OnnxPredictor], float],
-    calibration: list[list[int]],
-    variants: Sequence[str],
-    progress: Progress,
-) -> list[Attempt]:
-    """Seal the graph and what can be made of it. `check` holds it against what it should answer: it raises
-    `VerdictIsNo`, or returns the largest difference."""
-    own = sealing.manifest.variant
-    task, steps = f"exporting {sealing.manifest.rung}", 1 + len(variants)
-    progress(task, 0, steps)
-    graph = make_graph()
-    attempts = []
-    with sealing.opened(own, graph) as first:
-        difference = check(first)
-        progress(task, 1, steps)
-        for variant in sorted(variants, key=lambda variant: variant != own):
-            if variant == own:
-                attempts.append(_made(sealing, variant, graph, Closeness(1.0, difference)))
-            else:
-                attempts.append(_attempt(sealing, variant, graph, first, calibration))
-            progress(task, 1 + len(attempts), steps)
-    return attempts
-
-
-def _attempt(
-    sealing: Sealing, variant: str, fp32: Outline, first: OnnxPredictor, calibration: list[list[int]]
-) -> Attempt:
-    """Make one compressed variant, and seal it where it is close enough to fp32."""
-    rung, run = sealing.manifest.rung, sealing.manifest.run
-    try:
-        graph = compress(variant, fp32, calibration, sealing.settings.training.max_history)
-        with sealing.opened(variant, graph) as predictor:
-            closeness = compare(predictor, first, sealing.histories)
-    except CannotBeMade as reason:
-        return Attempt(rung, variant, "impossible", str(reason), None, None, None, run)
-    except Exception as error:
-        if rung in RUNGS:
-            raise
-        why = f"this graph cannot be rewritten: {error}"  # one that was brought along may hold anything
-        return Attempt(rung, variant, "failed", why, None, None, None, run)
-    shortfall = closeness.shortfall(TOLERANCES[variant])
-    if shortfall:
-        return Attempt(rung, variant, "failed", shortfall, *closeness, None, run)
-    return _made(sealing, variant, graph, closeness)
 
 
 def _without_parity(manifest: Manifest, variant: str) -> Attempt:
     """Of a graph that is not what was learned no variant can be trusted."""
     why = f"the {manifest.variant} graph and the trained model disagree"
     return Attempt(manifest.rung, variant, "failed", why, None, None, None, manifest.run)
-
-
-def _made(sealing: Sealing, variant: str, graph: Outline, closeness: Closeness) -> Attempt:
-    place = sealing.seal(variant, graph).path.name
-    return Attempt(sealing.manifest.rung, variant, "made", "", *closeness, place, sealing.manifest.run)
 
 
 def catalog_of(item_ids: list[str], split: Split, artifacts: Path) -> Catalog:
@@ -209,6 +180,15 @@ def real_histories(split: Split) -> tuple[list[list[int]], list[list[int]]]:
         known = [learned.of(user).tolist() for user in np.unique(split.train.users)]
     step = max(1, len(known) // PARITY_HISTORIES)
     return known[::step][:PARITY_HISTORIES], known[step // 2 :: step][:PARITY_HISTORIES]
+
+
+def training_histories(split: Split) -> list[list[int]]:
+    """Item indices of users from the train part, spread evenly over them: `SHAPING_HISTORIES` of them at most."""
+    learned = group_by_user(split.train, len(split.user_ids))
+    users = np.unique(split.train.users)
+    step = max(1, len(users) // SHAPING_HISTORIES)
+    histories = [learned.of(user) for user in users[::step][:SHAPING_HISTORIES]]
+    return [history[history < split.catalog_size].tolist() for history in histories]
 
 
 def _manifest(rung: str, run: str, items: int, settings: Settings, training: Training | None) -> Manifest:

@@ -8,7 +8,7 @@ import click
 
 from contracts.artifact import Artifact, open_artifact
 from contracts.faults import UsageFault
-from contracts.sections import CONVERSIONS, Settings
+from contracts.sections import CONVERSIONS, HEADS, Settings
 from flyweight.console import LINES_APART_SECONDS
 from flyweight.tables import evaluation_table, measured_table
 from flyweight.verb import THERE, Desk, Outcome, verb
@@ -100,7 +100,9 @@ def _search(desk: Desk, split: "Split", names: list[str], minutes: float) -> tup
 @verb()
 @click.option("--rung", metavar="NAME", help="The newest run of this rung.")
 @click.option("--all", "all_rungs", is_flag=True, help="The newest run of every rung, all of one log.")
-@click.option("--variant", metavar="NAME", help="One variant: fp32, fp16, int8-dynamic, int8-static.")
+@click.option(
+    "--variant", metavar="NAME", help="One variant: fp32, fp16, int8-dynamic, int8-static, int4-rerank, ivf."
+)
 @click.option("--untrained", is_flag=True, help="Random weights over --items made-up items, for load tests only.")
 @click.option("--items", type=click.IntRange(10), help="Catalog size, with --untrained.")
 def export(
@@ -118,8 +120,9 @@ def export(
 
     if untrained != bool(items):
         raise UsageFault("--untrained needs --items N, the size of the made-up catalog; only it takes --items.")
-    if variant and variant not in CONVERSIONS:
-        raise UsageFault(f"there is no variant {variant!r} to convert to; variants are {', '.join(CONVERSIONS)}.")
+    known = (*CONVERSIONS, *HEADS)
+    if variant and variant not in known:
+        raise UsageFault(f"there is no variant {variant!r} to convert to; variants are {', '.join(known)}.")
     artifacts, attempts = [], []
     if untrained:
         for name in _rungs(rung, all_rungs, UNTRAINED):
@@ -180,7 +183,9 @@ def _tell(desk: Desk, attempt: "Attempt") -> Artifact | None:
         desk.out.say(f"{attempt.status:6} {name}: {attempt.why}")
         return None
     artifact = open_artifact(desk.settings.paths.artifacts / attempt.artifact, verify=False)
-    shared = f", shares {attempt.overlap:.3f} of the top 10" if attempt.variant in CONVERSIONS[1:] else ""
+    shared = (
+        f", shares {attempt.overlap:.3f} of the top 10" if attempt.variant in (*CONVERSIONS[1:], *HEADS) else ""
+    )
     desk.out.wrote(artifact.path, f"{name}, {artifact.size_bytes / 1e6:.2f} MB, parity holds{shared}")
     return artifact
 

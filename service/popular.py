@@ -7,6 +7,7 @@ class PopularList:
     """A predictor that ignores the history. Scores are 1 / place in the list: they only carry the order."""
 
     max_history = 1
+    room = None
 
     def __init__(self, popular: np.ndarray) -> None:
         """`popular`: every item index, most popular first."""

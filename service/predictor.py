@@ -22,6 +22,7 @@ class OnnxPredictor:
         self.artifact = artifact
         self.items = artifact.manifest.items
         self.max_history = artifact.manifest.max_history
+        self.room = artifact.manifest.room
         self._session = _open_session(artifact, threads)
         _check_tensors(artifact, "inputs", self._session.get_inputs(), graph_inputs(self.max_history))
         _check_tensors(artifact, "outputs", self._session.get_outputs(), graph_outputs())

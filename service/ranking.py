@@ -20,6 +20,8 @@ class Predictor(Protocol):
     """What `rank` needs of a model; see `service.predictor.OnnxPredictor`."""
 
     max_history: int
+    room: int | None
+    """See `contracts.artifact.Manifest.room`."""
 
     def predict(self, history: np.ndarray, excluded: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -43,12 +45,36 @@ class Ranking:
 
 
 def rank(predictor: Predictor, queries: Sequence[Query]) -> list[Ranking]:
-    """Answer all queries with one call of the model. What shares the batch never changes an answer."""
+    """Answer all queries with one call of the model. What shares the batch never changes an answer.
+
+    Where the model looks at a part of the catalog, who asks for more than that part holds is asked for alone.
+    """
     if not queries:
         return []
+    excluded = [_excluded(query) for query in queries]
+    if predictor.room is None or _fit_together(queries, excluded, predictor.room):
+        return _rank_together(predictor, queries, excluded)
+    alone = [query.k + len(items) > predictor.room // 2 for query, items in zip(queries, excluded, strict=True)]
+    rankings: list[Ranking | None] = [None] * len(queries)
+    groups = [[place] for place, is_alone in enumerate(alone) if is_alone]
+    groups.append([place for place, is_alone in enumerate(alone) if not is_alone])
+    for group in filter(None, groups):
+        found = _rank_together(predictor, [queries[p] for p in group], [excluded[p] for p in group])
+        for place, ranking in zip(group, found, strict=True):
+            rankings[place] = ranking
+    return rankings
+
+
+def _fit_together(queries: Sequence[Query], excluded: Sequence[Sequence[int]], room: int) -> bool:
+    return max(query.k for query in queries) + max(map(len, excluded)) <= room
+
+
+def _rank_together(
+    predictor: Predictor, queries: Sequence[Query], excluded: Sequence[Sequence[int]]
+) -> list[Ranking]:
     items, scores = predictor.predict(
         encode_histories([query.history for query in queries], predictor.max_history),
-        encode_excluded([_excluded(query) for query in queries]),
+        encode_excluded(excluded),
         max(query.k for query in queries),
     )
     complete = np.isfinite(scores).all(axis=1).tolist()

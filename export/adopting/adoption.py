@@ -17,7 +17,8 @@ from export.adopting.own_graph import OwnGraph
 from export.adopting.sameness import check_wrapped
 from export.adopting.signature import opset_of, read_graph, signature_of
 from export.adopting.wrapping import wrap
-from export.exporting import attempt_all, catalog_of, manifest_of_run, real_histories
+from export.attempting import attempt_all
+from export.exporting import catalog_of, manifest_of_run, real_histories
 from export.graphs.optimising import optimise
 from export.graphs.outline import outlined
 from export.sealing import Sealing

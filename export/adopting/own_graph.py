@@ -11,6 +11,7 @@ from contracts.encoding import encode_excluded, encode_histories
 from contracts.faults import UsageFault, VerdictIsNo
 from contracts.graph import EXCLUDED, HISTORY, ITEMS, SCORES, K
 from export.adopting.signature import Signature
+from export.graphs.sessions import open_session
 
 _SCORES_AT_ONCE = 4_000_000
 
@@ -39,13 +40,8 @@ class OwnGraph:
 
     def __init__(self, model: onnx.ModelProto, signature: Signature, items: int, max_history: int) -> None:
         self.signature, self.items, self.max_history = signature, items, max_history
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(model)
         except Exception as error:  # onnxruntime has no common base class for its errors
             raise UsageFault(
                 f"onnxruntime {ort.__version__} cannot open the graph: {error}. Expected operators that it "

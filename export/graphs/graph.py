@@ -14,9 +14,9 @@ from export.graphs.counting import (
     item_to_item_arrays,
     popularity_arrays,
 )
-from export.graphs.onnx_text import parse
+from export.graphs.onnx_text import parse, piece
 from export.graphs.outline import Outline, inlined, outlined
-from export.graphs.scoring import exact_body, joined, scoring_of
+from export.graphs.scoring import Scoring, exact_body, joined, scoring_of
 from export.graphs.vmis_knn import VMIS_KNN, vmis_tables
 from models.ladder import Model
 from models.rungs.blend import LEAST, Blend
@@ -62,9 +62,11 @@ def graph_of(model: Model | MeanOfItems, max_history: int, opset: int) -> onnx.M
     return inlined(outline_of(model, max_history, opset))
 
 
-def outline_of(model: Model | MeanOfItems, max_history: int, opset: int) -> Outline:
-    """The same with its large tables beside it."""
-    scoring = scoring_of(model, max_history, opset)
+def outline_of(
+    model: Model | MeanOfItems, max_history: int, opset: int, scoring: Scoring | None = None
+) -> Outline:
+    """The same with its large tables beside it. `scoring` is that of the model, where it is at hand."""
+    scoring = scoring or scoring_of(model, max_history, opset)
     body = exact_body(scoring, opset) if scoring else outlined(_body_of(model, max_history, opset))
     whole = joined([body.model, top_k(opset)])
     onnx.checker.check_model(whole, full_check=True)
@@ -72,7 +74,7 @@ def outline_of(model: Model | MeanOfItems, max_history: int, opset: int) -> Outl
 
 
 def top_k(opset: int) -> onnx.ModelProto:
-    return compose.add_prefix(parse(TOP_K, opset), "top_k/", rename_inputs=False, rename_outputs=False)
+    return piece(TOP_K, opset)
 
 
 def _body_of(model: Model, max_history: int, opset: int) -> onnx.ModelProto:

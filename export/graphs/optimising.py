@@ -8,6 +8,7 @@ from onnx import helper
 
 from contracts import durable
 from export.graphs.outline import Outline
+from export.graphs.sessions import session_options
 
 _LARGER = 1.01
 """Folding constants must not unfold what was stored folded: a graph may grow by its names, not by tables."""
@@ -31,11 +32,9 @@ def _optimise(model: onnx.ModelProto, place: Path, without: tuple[str, ...]) -> 
     with durable.draft_directory(place) as folder:
         before, after = folder / "before.onnx", folder / "after.onnx"
         onnx.save_model(model, before)
-        options = ort.SessionOptions()
+        options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(after)
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         ort.InferenceSession(
             str(before), options, providers=["CPUExecutionProvider"], disabled_optimizers=list(without)
         )

@@ -13,7 +13,7 @@ import onnx
 
 from export.graphs.counting import MEAN
 from export.graphs.ials import ials_encoder, ials_weights
-from export.graphs.onnx_text import parse
+from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline, outline
 from export.graphs.torch_encoder import torch_encoder
 from models.rungs.ials import Ials
@@ -21,7 +21,7 @@ from models.rungs.item_tables import CodedTable, FullTable
 from models.rungs.mean_of_items import MeanOfItems
 from models.rungs.sasrec import Sasrec
 
-_LOOKUP = """
+LOOKUP = """
 lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
 { rows = Gather <axis = 0> (item_table, history) }
 """
@@ -96,11 +96,11 @@ def scoring_of(model: object, max_history: int, opset: int) -> Scoring | None:
         encoder = torch_encoder(model, max_history, opset)
         return Scoring(encoder, rows, bias, popular, max_history, _codes_of(model.item_table))
     if isinstance(model, Ials):
-        encoder = parse(ials_encoder(max_history), opset, **ials_weights(model, max_history))
+        encoder = piece(ials_encoder(max_history), opset, **ials_weights(model, max_history))
         bias = np.append(np.float32(model.share) * model.popularity, 0).astype(np.float32)
         return Scoring(encoder, model.item_table, bias, None, max_history)
     if isinstance(model, MeanOfItems):
-        encoder = parse(MEAN.replace("MAX_HISTORY", str(max_history)), opset)
+        encoder = piece(MEAN.replace("MAX_HISTORY", str(max_history)), opset)
         return Scoring(encoder, model.item_table, None, None, max_history)
     return None
 
@@ -115,7 +115,7 @@ def exact_body(scoring: Scoring, opset: int) -> Outline:
         table, (tables["codes"], tables["centroids"]) = _table_of_codes(scoring, opset), scoring.codes
     how = _MIXED if scoring.popular is not None else _PLAIN
     how = how if scoring.bias is not None else how.replace(", item_bias", "")
-    lookup, scores = (parse(scoring.text(text), opset) for text in (_LOOKUP, how))
+    lookup, scores = (piece(scoring.text(text), opset) for text in (LOOKUP, how))
     return outline(joined([*table, lookup, scoring.encoder, scores]), tables)
 
 
@@ -129,13 +129,13 @@ def _table_of_codes(scoring: Scoring, opset: int) -> list[onnx.ModelProto]:
     """The item table from its codes; the runtime makes it once, when the graph is loaded."""
     numbers = range(len(scoring.codes[0]))
     parts = [
-        parse(_CODE.replace("NUMBER", str(n)), opset, **{f"number_{n}": np.array(n, dtype=np.int64)})
+        piece(_CODE.replace("NUMBER", str(n)), opset, **{f"number_{n}": np.array(n, dtype=np.int64)})
         for n in numbers
     ]
     names = [f"part_{n}" for n in numbers]
     inputs = ", ".join(f"float[rows, width] {name}" for name in names)
     text = _TABLE_OF_CODES.replace("PARTS_IN", inputs).replace("PARTS", ", ".join(names))
-    return [*parts, parse(scoring.text(text), opset)]
+    return [*parts, piece(scoring.text(text), opset)]
 
 
 def joined(parts: list[onnx.ModelProto]) -> onnx.ModelProto:
@@ -149,7 +149,9 @@ def joined(parts: list[onnx.ModelProto]) -> onnx.ModelProto:
         graph.initializer.extend(part.graph.initializer)
     given = {name for node in graph.node for name in node.output}
     inputs = {value.name: value for part in parts for value in part.graph.input if value.name not in given}
-    del graph.input[:], graph.output[:], graph.value_info[:]
+    del graph.input[:], graph.output[:], graph.value_info[:], whole.opset_import[:]
+    opsets = {opset.domain: opset for part in parts for opset in part.opset_import}
+    whole.opset_import.extend(opsets.values())
     graph.input.extend(inputs.values())
     graph.output.extend(parts[-1].graph.output)
     return whole

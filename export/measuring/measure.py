@@ -14,7 +14,7 @@ from contracts.faults import RunNotValid, UsageFault
 from contracts.machine import cores, cpu_model, machine_name
 from contracts.progress import Progress, silent
 from contracts.revision import EVERYTHING, code_revision
-from contracts.sections import CONVERSIONS, FP32, Settings
+from contracts.sections import CONVERSIONS, FP32, HEADS, Settings
 from export.measuring.evaluation import Answers, Estimate, answer, codes_to_indices, evaluate
 from export.measuring.footprint import footprint_of
 from export.measuring.latency import time_side_by_side
@@ -159,7 +159,7 @@ def _uncompressed_of(artifact: Artifact, artifacts: Sequence[Artifact]) -> int |
     own, uncompressed = artifact.manifest, f"{artifact.manifest.rung}:{FP32}"
     if own.variant == FP32:
         return None
-    converted = own.variant in CONVERSIONS
+    converted = own.variant in (*CONVERSIONS, *HEADS)
     fits = [
         i
         for i, other in enumerate(artifacts)

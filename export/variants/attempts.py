@@ -13,6 +13,7 @@ import onnx
 from contracts import durable
 from contracts.faults import ArtifactFault
 from export.graphs.outline import Outline, inlined, outlined
+from export.heads.probing import Probed
 from export.variants.calibration import Range, ranges_of
 from export.variants.fp16 import to_fp16
 from export.variants.int8 import to_int8_dynamic, to_int8_static
@@ -24,7 +25,8 @@ _RECORD = "variants-{}.json"
 class Attempt(msgspec.Struct, frozen=True):
     """One variant of one run. `why` it failed or is impossible, empty where it was made; `artifact` is its
     directory's name then. `overlap` and `score_difference` say how close to fp32 it is, of fp32 itself how
-    close to the trained model; None where it could not be asked."""
+    close to the trained model; None where it could not be asked. `curve`: of a head that looks at blocks of the
+    catalog, the recall of the ten best for other numbers of blocks."""
 
     rung: str
     variant: str
@@ -34,6 +36,7 @@ class Attempt(msgspec.Struct, frozen=True):
     score_difference: float | None
     artifact: str | None
     run: str = ""
+    curve: list[Probed] = []
 
 
 def compress(variant: str, fp32: Outline, histories: list[list[int]], max_history: int) -> Outline:

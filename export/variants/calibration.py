@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from contracts.encoding import encode_excluded, encode_histories
 from contracts.graph import EXCLUDED, HISTORY, K
+from export.graphs.sessions import open_session
 
 _BATCH = 32
 
@@ -25,10 +25,7 @@ def ranges_of(
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     shown.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in tensors)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = ort.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = open_session(shown)
     lows, highs = np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)
     for start in range(0, len(histories), _BATCH):
         batch = histories[start : start + _BATCH]

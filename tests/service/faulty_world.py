@@ -125,6 +125,7 @@ async def until_open(one: World) -> None:
 
 class BrokenPredictor:
     max_history = 4
+    room = None
 
     def predict(self, history: np.ndarray, excluded: np.ndarray, k: int) -> tuple:
         raise RuntimeError("the engine gave up")

@@ -42,7 +42,7 @@ class MoodyPredictor:
 
     def __init__(self, predictor, luck: random.Random, faulty: float) -> None:
         self._predictor, self._luck, self._faulty = predictor, luck, faulty
-        self.max_history = predictor.max_history
+        self.max_history, self.room = predictor.max_history, predictor.room
 
     def predict(self, history: np.ndarray, excluded: np.ndarray, k: int) -> tuple:
         if self._luck.random() < self._faulty:

@@ -61,7 +61,7 @@ class SlowPredictor:
 
     def __init__(self, predictor) -> None:
         self._predictor = predictor
-        self.max_history = predictor.max_history
+        self.max_history, self.room = predictor.max_history, predictor.room
 
     def predict(self, history: np.ndarray, excluded: np.ndarray, k: int) -> tuple:
         time.sleep(0.004 * len(history))

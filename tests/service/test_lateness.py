@@ -26,6 +26,7 @@ class Watched:
     """A predictor that notes who of `askers` had an answer when it was called, and for how many it was."""
 
     max_history = 4
+    room = None
 
     def __init__(self, predictor) -> None:
         self._predictor = predictor

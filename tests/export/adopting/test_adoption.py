@@ -174,7 +174,7 @@ def test_the_same_graph_again_is_the_same_artifact_and_another_one_takes_its_pla
 def test_variants_are_made_of_it_and_what_cannot_be_rewritten_is_told(split, elsewhere, saved, monkeypatch):
     from msgspec.structs import replace
 
-    from export import exporting
+    from export import attempting
 
     settings = replace(elsewhere, export=replace(elsewhere.export, variants=("fp32", "fp16", "int8-dynamic")))
 
@@ -183,8 +183,8 @@ def test_variants_are_made_of_it_and_what_cannot_be_rewritten_is_told(split, els
             raise ValueError("an operator of nobody's")
         return compress(variant, *arguments)
 
-    compress = exporting.compress
-    monkeypatch.setattr(exporting, "compress", fail_for_int8)
+    compress = attempting.compress
+    monkeypatch.setattr(attempting, "compress", fail_for_int8)
     adopt(saved(scores_all(split.catalog_size)), "own", split, settings)
     told = {attempt.variant: attempt for attempt in read_attempts(settings.paths.artifacts)}
     assert [told[variant].status for variant in ("fp32", "fp16", "int8-dynamic")] == ["made", "made", "failed"]

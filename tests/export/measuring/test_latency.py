@@ -14,6 +14,7 @@ class Recording:
     """A predictor that answers nothing and notes in a shared list who was asked for how many."""
 
     max_history = 5
+    room = None
 
     def __init__(self, name: str, calls: list[tuple[str, int]]) -> None:
         self.name, self.calls, self.seen = name, calls, []

@@ -14,7 +14,7 @@ from contracts.artifact import MANIFEST, Artifact, open_artifact
 from contracts.encoding import encode_excluded, encode_histories
 from contracts.faults import ArtifactFault, UsageFault
 from contracts.sections import CONVERSIONS, Settings
-from export import exporting
+from export import attempting
 from export.exporting import export_run, export_untrained
 from export.variants import parity
 from export.variants.attempts import Attempt, read_attempts, record_attempts
@@ -162,7 +162,7 @@ def test_the_same_run_exported_twice_has_the_same_bytes_in_every_variant(run_of,
 
 def test_a_variant_that_strays_is_recorded_as_failed_and_not_sealed(run_of, elsewhere, monkeypatch):
     strict = dict.fromkeys(COMPRESSED, Tolerance(1.0, 0.0))
-    monkeypatch.setattr(exporting, "TOLERANCES", strict)
+    monkeypatch.setattr(attempting, "TOLERANCES", strict)
     attempts = export_run(run_of("sasrec"), elsewhere, variants=["fp16", "int8-dynamic", "fp32"])
     assert [(attempt.variant, attempt.status) for attempt in attempts] == [
         ("fp32", "made"),

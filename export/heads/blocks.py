@@ -1,0 +1,108 @@
+"""Items in blocks of equal size, so that those which score alike for real users lie together.
+
+A block is worth looking at if its items score high for a query, so what matters is how far scores lie apart
+within it, not how far vectors do. With M the second moment of real queries, E[(q . x)^2] = x' M x: in the space
+of M^(1/2) x, distance is the root mean square difference of scores. There the items are cut in two again and
+again (two-means, the cut moved to whole blocks), which gives full blocks, neighbours side by side, in
+O(items log items). On factors of a log of 100,000 items a search of 4,096 items found 98.9 % of the best ten so,
+and 67 % where the plain distance was used (docs/experiments.md).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_SAMPLED, _ROUNDS, _POWER_STEPS = 1000, 4, 8
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """order    int64 [items]: the items, block by block, `width` each, only the last may hold fewer
+    centroids  float32 [blocks, d]: the mean of each block's rows
+    spreads    float32 [blocks]: how far scores of a block's items lie apart, root mean square over real queries
+    """
+
+    order: np.ndarray
+    centroids: np.ndarray
+    spreads: np.ndarray
+    width: int
+
+    @property
+    def count(self) -> int:
+        return len(self.centroids)
+
+    def block_of_items(self) -> np.ndarray:
+        """int32 [items]: the block of each item."""
+        place = np.empty(len(self.order), dtype=np.int32)
+        place[self.order] = np.arange(len(self.order), dtype=np.int32) // self.width
+        return place
+
+
+def make_blocks(rows: np.ndarray, queries: np.ndarray, width: int, seed: int, front: np.ndarray) -> Blocks:
+    """Blocks of `rows` float32 [items, d] for queries like `queries` float32 [n, d], `width` items each.
+
+    The items in `front`, int64, a multiple of `width`, fill the first blocks. The same arguments give the same
+    blocks.
+    """
+    root = _root_of_second_moment(queries)
+    rest = np.setdiff1d(np.arange(len(rows)), front)
+    order = np.concatenate([front, _in_halves(rows, rest, root, width, np.random.default_rng(seed))])
+    starts = np.arange(0, len(order), width)
+    counts = np.diff(starts, append=len(order))[:, None].astype(np.float32)
+    centroids = np.empty((len(starts), rows.shape[1]), dtype=np.float32)
+    spreads = np.empty(len(starts), dtype=np.float32)
+    for first in range(0, len(starts), _SAMPLED):
+        some = slice(first, first + _SAMPLED)
+        begin, end = starts[first], min(len(order), (first + _SAMPLED) * width)
+        own, at = rows[order[begin:end]], starts[some] - begin
+        centroids[some] = np.add.reduceat(own, at, axis=0) / counts[some]
+        apart = (own - np.repeat(centroids[some], counts[some, 0].astype(int), axis=0)) @ root
+        squares = np.einsum("ij,ij->i", apart, apart)
+        spreads[some] = np.sqrt(np.add.reduceat(squares, at) / counts[some, 0])
+    return Blocks(order, centroids, spreads, width)
+
+
+def _root_of_second_moment(queries: np.ndarray) -> np.ndarray:
+    """float32 [d, d], symmetric."""
+    strengths, directions = np.linalg.eigh(queries.T.astype(np.float64) @ queries / len(queries))
+    return ((directions * np.sqrt(strengths.clip(0))) @ directions.T).astype(np.float32)
+
+
+def _in_halves(
+    rows: np.ndarray, items: np.ndarray, root: np.ndarray, width: int, random: np.random.Generator
+) -> np.ndarray:
+    """`items` in the order of their blocks."""
+    done, waiting = [], [items]
+    while waiting:
+        own = waiting.pop()
+        if len(own) <= width:
+            done.append(own)
+            continue
+        sample = own if len(own) <= _SAMPLED else own[random.integers(0, len(own), _SAMPLED)]
+        direction, boundary = _two_means(rows[sample] @ root, random)
+        along = rows[own] @ (root @ direction)
+        blocks = -(-len(own) // width)
+        cut = min(max(round(int((along <= boundary).sum()) / width), 1), blocks - 1) * width
+        order = np.argpartition(along, cut - 1)
+        waiting += [own[order[cut:]], own[order[:cut]]]
+    return np.concatenate(done) if done else items
+
+
+def _two_means(sample: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, float]:
+    """The direction from one mean to the other, and the place on it halfway between."""
+    centred = sample - sample.mean(axis=0)
+    direction = random.standard_normal(sample.shape[1]).astype(np.float32)
+    for _ in range(_POWER_STEPS):
+        direction = centred.T @ (centred @ direction)
+        direction /= max(float(np.linalg.norm(direction)), 1e-30)
+    along = centred @ direction
+    upper = along > np.median(along)
+    for _ in range(_ROUNDS):
+        if upper.all() or not upper.any():
+            break
+        low, high = sample[~upper].mean(axis=0), sample[upper].mean(axis=0)
+        direction, boundary = high - low, float(high @ high - low @ low) / 2
+        upper = sample @ direction > boundary
+    else:
+        return direction, boundary
+    return direction, float(np.median(sample @ direction))

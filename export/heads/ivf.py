@@ -1,0 +1,227 @@
+"""Variant ivf: items in blocks, a row of bytes each, and every question looks at a few. Plain ONNX operators.
+
+    1. the query is held against every block's centroid, and the best blocks are taken
+    2. their rows are gathered, whole blocks at a time, and multiplied by the query as integers
+    3. the best k, and as many more as are excluded, are kept; what is excluded falls away; the best k remain
+
+The query goes in as two digits of 6 bits and a sign, in one product: 12 bits and exact sums, the same on every
+processor (see `export.variants.activations` for why 8 bits would not be). Rows of the history come from the same
+table. Every row of a batch is worked on by itself.
+
+More blocks are looked at only where a question asks for more than the usual ones hold, so an answer is never
+short; `room` says up to how many items, answers and exclusions together, that never happens.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.graphs.onnx_text import piece
+from export.graphs.outline import Outline
+from export.graphs.scoring import Scoring
+from export.heads.blocks import Blocks
+from export.heads.excluding import EXCLUDE, closed
+
+_ZERO, _HIGHEST, _DIGIT = 128, 127, 63
+
+_LOOKUP = """
+lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
+<int64 width = {WIDTH}, int64[1] last = {2}, float zero = {128.0}>
+{
+  short_place = Gather <axis = 0> (place_of_item, history)
+  place = Cast <to = 7> (short_place)
+  row_block = Div (place, width)
+  row_lane = Mod (place, width)
+  row_blocks = Unsqueeze (row_block, last)
+  row_lanes = Unsqueeze (row_lane, last)
+  row_index = Concat <axis = 2> (row_blocks, row_lanes)
+  row_bytes = GatherND (block_rows, row_index)
+  row_wide = Cast <to = 1> (row_bytes)
+  row_steps = Sub (row_wide, zero)
+  row_scale = GatherND (block_scales, row_index)
+  row_scales = Unsqueeze (row_scale, last)
+  rows = Mul (row_steps, row_scales)
+}
+"""
+
+_PROBE = """
+probe (float[batch, DIMENSION] query, int32[batch, m] excluded, int64[1] k)
+  => (int64[batch, probed] blocks, float[batch, every] block_scores)
+<int64[1] width = {WIDTH}, int64[1] least = {PROBED}, int64[1] spare = {2}, int64[1] last = {1},
+ int64[1] front = {FRONT}, int64[1] zero = {0}, int64 front_end = {FRONT}, int64 start = {0}, int64 step = {1}>
+{
+  block_scores = Gemm <transB = 1> (query, centroids, centroid_bias)
+  more = Shape <start = 1, end = 2> (excluded)
+  wanted = Add (k, more)
+  whole = Div (wanted, width)
+  enough = Add (whole, spare)
+  asked = Max (least, enough)
+  all_blocks = Shape <start = 1, end = 2> (block_scores)
+  behind = Sub (all_blocks, front)
+  probed = Min (asked, behind)
+  candidates = Slice (block_scores, front, all_blocks, last)
+  best_scores, best = TopK <axis = 1> (candidates, probed)
+  best_blocks = Add (best, front)
+  in_front = Range (start, front_end, step)
+  batch = Shape <start = 0, end = 1> (query)
+  front_shape = Concat <axis = 0> (batch, front)
+  front_blocks = Expand (in_front, front_shape)
+  blocks = Concat <axis = 1> (front_blocks, best_blocks)
+}
+"""
+
+_SCORES = """
+score (float[batch, DIMENSION] query, int64[batch, probed] blocks) => (float[batch, found] plain)
+<int64[3] flat = {0, -1, DIMENSION}, int64[2] flat_numbers = {0, -1}, int64[1] last = {1}, int64[1] digit = {2},
+ float per_step = {PER_STEP}, float tiny = {1e-30}, float low_steps = {126.0}, uint8 zero = {128}>
+{
+  size = Abs (query)
+  largest = ReduceMax <keepdims = 1> (size, last)
+  some_step = Mul (largest, per_step)
+  query_step = Max (some_step, tiny)
+  steps = Div (query, query_step)
+  high = Round (steps)
+  rest = Sub (steps, high)
+  rest_steps = Mul (rest, low_steps)
+  low = Round (rest_steps)
+  high_digit = Unsqueeze (high, digit)
+  low_digit = Unsqueeze (low, digit)
+  both_digits = Concat <axis = 2> (high_digit, low_digit)
+  digits = Cast <to = 3> (both_digits)
+  some_rows = Gather <axis = 0> (block_rows, blocks)
+  rows_in_line = Reshape (some_rows, flat)
+  sums = MatMulInteger (rows_in_line, digits, zero)
+  wide_sums = Cast <to = 1> (sums)
+  of_digits = MatMul (wide_sums, digit_weights)
+  dots = Squeeze (of_digits, digit)
+  scaled = Mul (dots, query_step)
+  some_scales = Gather <axis = 0> (block_scales, blocks)
+  scales = Reshape (some_scales, flat_numbers)
+  products = Mul (scaled, scales)
+  some_bias = Gather <axis = 0> (block_bias, blocks)
+  bias = Reshape (some_bias, flat_numbers)
+  plain = Add (products, bias)
+}
+"""
+
+_SAME = """
+same (float[batch, found] plain) => (float[batch, found] found_scores) { found_scores = Identity (plain) }
+"""
+
+_MIX = """
+mix (float[batch, found] plain, float[batch, every] block_scores, int64[batch, probed] blocks)
+  => (float[batch, found] found_scores)
+<float[1] lowest = {-inf}, int64[2] flat_numbers = {0, -1}, int64[1] last = {1}>
+{
+  masses = Add (block_scores, block_mass)
+  probed_shape = Shape (blocks)
+  nothing = Expand (lowest, probed_shape)
+  others = ScatterElements <axis = 1> (masses, blocks, nothing)
+  everything = Concat <axis = 1> (plain, others)
+  total = ReduceLogSumExp <keepdims = 1> (everything, last)
+  logs = Sub (plain, total)
+  probabilities = Exp (logs)
+  some_popular = Gather <axis = 0> (block_popular, blocks)
+  popular = Reshape (some_popular, flat_numbers)
+  either = Add (probabilities, popular)
+  found_scores = Log (either)
+}
+"""
+
+_BEST = """
+best (float[batch, found] found_scores, int64[batch, probed] blocks, int32[batch, m] excluded, int64[1] k)
+  => (int32[batch, taken] found_items, float[batch, taken] best_found)
+<int64 width = {WIDTH}>
+{
+  more = Shape <start = 1, end = 2> (excluded)
+  wanted = Add (k, more)
+  most = Shape <start = 1, end = 2> (found_scores)
+  taken = Min (wanted, most)
+  best_found, positions = TopK <axis = 1> (found_scores, taken)
+  which = Div (positions, width)
+  lane = Mod (positions, width)
+  own_block = GatherElements <axis = 1> (blocks, which)
+  before = Mul (own_block, width)
+  places = Add (before, lane)
+  found_items = Gather <axis = 0> (item_of_place, places)
+}
+"""
+
+
+@dataclass(frozen=True)
+class Probing:
+    """How many blocks are looked at besides the `front` ones that always are, and how much a block's score rises
+    with its spread."""
+
+    probed: int
+    spread: float
+    front: int = 0
+
+
+def room_of(blocks: Blocks, probing: Probing) -> int:
+    """Answers and exclusions that the usual blocks hold."""
+    return (probing.probed - 2) * blocks.width
+
+
+def ivf_graph(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> Outline:
+    """The whole graph, see `contracts.graph`; `blocks` are those of the rows with their bias behind."""
+    texts = [_LOOKUP, _PROBE, _SCORES, _MIX if scoring.popular is not None else _SAME, _BEST, EXCLUDE]
+    sizes = {"WIDTH": blocks.width, "PROBED": probing.probed, "FRONT": probing.front, "PER_STEP": 1 / _DIGIT}
+    parts = []
+    for text in texts:
+        for name, size in sizes.items():
+            text = text.replace(name, str(size))
+        parts.append(piece(scoring.text(text), opset))
+    parts.insert(1, scoring.encoder)
+    return closed(parts, _tables(scoring, blocks, probing))
+
+
+def _tables(scoring: Scoring, blocks: Blocks, probing: Probing) -> dict[str, np.ndarray]:
+    """Places from `items` on are padding: no row there, a bias of -inf, and the index of PADDING."""
+    items, width, order = scoring.items, blocks.width, blocks.order
+    count = items // width + 1  # at least one place is left for PADDING
+    places = count * width
+    scales = np.zeros(places, dtype=np.float32)
+    rows = np.full((places, scoring.dimension), _ZERO, dtype=np.uint8)
+    _store(scoring.rows, order, rows, scales)
+    place_of_item = np.full(items + 1, items, dtype=np.int32)
+    place_of_item[order] = np.arange(items, dtype=np.int32)
+    centroids = np.zeros((count, scoring.dimension), dtype=np.float32)
+    centroid_bias = np.full(count, -1e30, dtype=np.float32)
+    centroids[: blocks.count] = blocks.centroids[:, : scoring.dimension]
+    centroid_bias[: blocks.count] = blocks.centroids[:, -1] + probing.spread * blocks.spreads
+    by_place = np.append(order, np.full(places - items, items))
+    tables = {
+        "block_rows": rows.reshape(count, width, -1),
+        "block_scales": scales.reshape(count, width),
+        "block_bias": _spread(scoring.bias, by_place, -np.inf).reshape(count, width),
+        "place_of_item": place_of_item,
+        "item_of_place": by_place.astype(np.int32),
+        "centroids": centroids,
+        "centroid_bias": centroid_bias,
+        "digit_weights": np.array([[1], [1 / 126]], dtype=np.float32),
+    }
+    if scoring.popular is not None:
+        sizes = np.diff(np.append(np.arange(0, items, width), items))
+        mass = np.zeros(count, dtype=np.float32)
+        of_spread = blocks.spreads**2 / 2 - probing.spread * blocks.spreads
+        mass[: blocks.count] = of_spread + np.log(sizes)
+        tables["block_mass"] = mass
+        tables["block_popular"] = _spread(scoring.popular, by_place, 0.0).reshape(count, width)
+    return tables
+
+
+def _store(rows: np.ndarray, order: np.ndarray, stored: np.ndarray, scales: np.ndarray) -> None:
+    """Rows in the order of their places as bytes, a scale each; some at a time."""
+    for first in range(0, len(order), 1 << 17):
+        own = rows[order[first : first + (1 << 17)]]
+        steps = np.maximum(np.abs(own).max(axis=1), 1e-30) / np.float32(_HIGHEST)
+        scales[first : first + len(own)] = steps
+        stored[first : first + len(own)] = np.rint(own / steps[:, None]) + _ZERO
+
+
+def _spread(values: np.ndarray | None, by_place: np.ndarray, padding: float) -> np.ndarray:
+    """float32, by place; the last of `values` is PADDING's."""
+    padded = np.zeros(by_place.max() + 1, dtype=np.float32) if values is None else values.astype(np.float32)
+    padded = np.append(padded[:-1], np.float32(padding)).astype(np.float32)
+    return padded[by_place]
