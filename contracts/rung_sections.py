@@ -31,6 +31,7 @@ class ItemToItem(Section):
 
 
 class VmisKnn(Section):
+    max_items: Positive = 2_000_000
     sessions: Positive = 50_000
     session_length: Annotated[int, Meta(ge=2, le=1000)] = 20
     sessions_per_item: Annotated[int, Meta(ge=1, le=10_000)] = 100
@@ -41,6 +42,7 @@ class VmisKnn(Section):
 
 
 class Ials(Section):
+    max_items: Positive = 500_000
     factors: Positive = 64
     iterations: Positive = 15
     regularizations: Annotated[tuple[Ratio, ...], Meta(min_length=1)] = (1.0, 10.0, 100.0, 1000.0)

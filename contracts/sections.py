@@ -80,6 +80,7 @@ class Measuring(Section):
     batch_sizes: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (1, 8, 32)
     rounds: Positive = 5
     calls_per_round: Positive = 100
+    questions: Positive = 10_000
     resamples: Annotated[int, Meta(ge=100)] = 1000
 
 

@@ -20,7 +20,7 @@ from service.ranking import Query, rank
 RANK, SCORE, SOURCE = "rank", "score", "source"
 SCHEMA = {USER_ID: pl.String, RANK: pl.Int32, ITEM_ID: pl.String, SCORE: pl.Float32, SOURCE: pl.String}
 
-_BATCH = 256
+_BATCH, _SCORES_AT_ONCE = 256, 1 << 24
 _PATIENCE_MS = 10_000
 
 
@@ -92,8 +92,9 @@ def recommend_to_parquet(
     """
     item_ids = predictor.artifact.catalog.item_ids
     rows: dict[str, list] = {name: [] for name in SCHEMA}
-    for start in range(0, len(users), _BATCH):
-        asked = histories[start : start + _BATCH]
+    at_once = max(1, min(_BATCH, _SCORES_AT_ONCE // predictor.items))
+    for start in range(0, len(users), at_once):
+        asked = histories[start : start + at_once]
         for user, (items, scores, source) in zip(users[start:], _answer(predictor, asked, k), strict=False):
             rows[USER_ID] += [user] * len(items)
             rows[RANK] += range(1, len(items) + 1)

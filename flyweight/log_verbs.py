@@ -41,14 +41,20 @@ def validate(desk: Desk, interactions: Path) -> Outcome:
     "--signal", type=click.FloatRange(0, 1), default=0.75, show_default=True, help="0 = noise, 1 = all structure."
 )
 @click.option("--sessions", is_flag=True, help="Write a session_id column.")
+@click.option(
+    "--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True,
+    help="Of the files; Parquet comes in parts.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), help="Same seed, same log.")
-def sample(desk: Desk, out: Path, users: int, items: int, count: int, signal: float, sessions: bool) -> Outcome:
+def sample(
+    desk: Desk, out: Path, users: int, items: int, count: int, signal: float, sessions: bool, kind: str
+) -> Outcome:
     """Write a synthetic log with something to learn: popularity, clusters, transitions, moving tastes."""
     from models.logs.sample import write_sample
 
     seed = desk.settings.training.seed
     shape = {"users": users, "items": items, "interactions": count, "signal": signal, "sessions": sessions}
-    write_sample(out, **shape, seed=seed, progress=desk.out.progress)
+    write_sample(out, **shape, kind=kind, seed=seed, progress=desk.out.progress)
     desk.out.wrote(
         out, f"{count:,} interactions, {users:,} users, {items:,} items, signal {signal:g}, seed {seed}"
     )

@@ -223,8 +223,15 @@ def measure(desk: Desk, artifacts: tuple[str, ...]) -> Outcome:
     "--seen", type=click.Choice(["policy", "mask", "keep", "drop-last", "first"]),
     help="What happens to seen items; the protocol's own way unless told. `policy` = the artifact's.",
 )  # fmt: skip
+@click.option("--questions", type=click.IntRange(1), metavar="N", help="Of more, draw so many; all unless told.")
 def evaluate(
-    desk: Desk, artifact: str, interactions: Path, history: Path | None, protocol: str, seen: str | None
+    desk: Desk,
+    artifact: str,
+    interactions: Path,
+    history: Path | None,
+    protocol: str,
+    seen: str | None,
+    questions: int | None,
 ) -> Outcome:
     """Evaluate any artifact on any log, through the predictor that serves, over the full catalog."""
     from contracts.pointer import find_artifact
@@ -238,7 +245,9 @@ def evaluate(
             f"       a refit, it learned from {parts}: on the log it was made from it has seen answers, and its "
             f"figures flatter it. Version {found.manifest.figures_of} has not."
         )
-    result = evaluate_on_log(found, interactions, history, protocol, seen, desk.settings, desk.out.progress)
+    result = evaluate_on_log(
+        found, interactions, history, protocol, seen, desk.settings, desk.out.progress, questions
+    )
     desk.out.say(evaluation_table(result))
     return Outcome(result)
 

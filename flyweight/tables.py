@@ -46,7 +46,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def evaluation_table(result: Evaluation) -> Table:
-    asked = f"{result.evaluations:,} evaluations, {result.unknown_targets:,} targets outside the catalog"
+    asked = f"{result.asked}, {result.unknown_targets:,} targets outside the catalog"
     slices = [f"{name}\n({part.evaluations:,})" for name, part in result.slices.items()]
     table = _table(f"{result.protocol}, seen items: {result.seen}; {asked}", "metric", "all", *slices)
     for metric, estimate in result.metrics.items():

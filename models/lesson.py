@@ -66,7 +66,7 @@ def first_lesson(
     popularity = decayed_weights(split.train, items, half_life, has_clock)
     lesson = Lesson(split.train, users, items, popularity, settings, checkpoint, progress)
     earlier_popularity = decayed_weights(earlier, items, half_life, has_clock)
-    validation = validation.tuned_for(Popularity(earlier_popularity).scores)
+    validation = validation.tuned_for(Popularity(earlier_popularity))
     return lesson, Tuning(earlier, earlier_popularity, validation), half_life
 
 

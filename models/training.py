@@ -17,9 +17,12 @@ from contracts.sections import Settings
 from models.ladder import PARENTS, TRAININGS, Model
 from models.learning import learn, learn_again
 from models.lesson import first_lesson, second_lesson, with_history_of
+from models.listing import asked
 from models.refitting import REFIT_PARTS, whole_split
 from models.rungs.ease import ease_refusal
+from models.rungs.ials import ials_refusal
 from models.rungs.item_tables import jpq_refusal
+from models.rungs.vmis_knn import vmis_knn_refusal
 from models.runs import CHECKPOINT, MODEL, RUN, SCHEMA_VERSION, Run, RunDescription, described_runs, open_run
 from models.splits.split import Split
 
@@ -31,6 +34,9 @@ _SECTIONS = {
     "student": ("sasrec", "item-to-item", "blend", "student"),
 }
 """Sections that decide what a training makes, those of its parents too, where they are not its name alone."""
+
+_REFUSALS = {"vmis-knn": vmis_knn_refusal, "ials": ials_refusal, "ease": ease_refusal}
+"""Per rung that not every catalog can have: (items, its section of the settings) -> why not, or None."""
 
 _NETWORKS = ("sasrec", *_SECTIONS)
 
@@ -55,7 +61,7 @@ def train(split: Split, name: str, settings: Settings, progress: Progress = sile
         lesson, tuning, half_life = first_lesson(split, settings, run.folder / CHECKPOINT, progress)
         learnt = learn(description.rung, description.variant, lesson, tuning, [p.model() for p in parents])
         progress(f"{name}: repeat policy", 0, 1)
-        best, policies = tuning.validation.best_policy(learnt.model.scores)
+        best, policies = tuning.validation.best_policy(asked(learnt.model))
         progress(f"{name}: repeat policy", 1, 1)
         finished = msgspec.structs.replace(
             description,
@@ -72,8 +78,8 @@ def train(split: Split, name: str, settings: Settings, progress: Progress = sile
 
 def refusal(split: Split, name: str, settings: Settings) -> str | None:
     """Why this log cannot have this training by these settings, or None where it can."""
-    if name == "ease":
-        return ease_refusal(split.catalog_size, settings.ease)
+    if name in _REFUSALS:
+        return _REFUSALS[name](split.catalog_size, getattr(settings, name.replace("-", "_")))
     if name == "sasrec:jpq":
         return jpq_refusal(settings.sasrec.dimension, settings.jpq.codebooks)
     return None

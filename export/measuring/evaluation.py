@@ -27,7 +27,7 @@ PROTOCOL_POLICY: dict[str, RepeatPolicy] = {
 
 SHORT_HISTORY = 5
 HEAD_SHARE = 0.2
-_BATCH = 256
+_BATCH, _SCORES_AT_ONCE = 256, 1 << 24
 _OUTSIDE = -2
 """From here down stand targets outside the catalog: equal to no answer, to no padding, to each other."""
 
@@ -45,8 +45,9 @@ class Slice(msgspec.Struct, frozen=True):
     metrics: dict[str, Estimate]
 
 
-class Evaluation(msgspec.Struct, frozen=True):
-    """What `flyweight evaluate --json` writes."""
+class Evaluation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `flyweight evaluate --json` writes. `not_asked`: how many more questions there were, where only some
+    were drawn; the intervals are those of what was asked."""
 
     protocol: str
     seen: RepeatPolicy
@@ -54,6 +55,13 @@ class Evaluation(msgspec.Struct, frozen=True):
     unknown_targets: int
     metrics: dict[str, Estimate]
     slices: dict[str, Slice]
+    not_asked: int = 0
+
+    @property
+    def asked(self) -> str:
+        """How many were asked, as a person reads it."""
+        of_all = f" of {self.evaluations + self.not_asked:,}" if self.not_asked else ""
+        return f"{self.evaluations:,}{of_all} evaluations"
 
 
 @dataclass(frozen=True)
@@ -93,8 +101,9 @@ def answer(
     recommended = np.full((len(questions.histories), depth), PADDING, dtype=np.int64)
     scores = np.full(recommended.shape, -np.inf, dtype=np.float32)
     popular = PopularList(predictor.artifact.popular)
-    for start in range(0, len(recommended), _BATCH):
-        histories = [_in_catalog(to_index, h) for h in questions.histories[start : start + _BATCH]]
+    at_once = max(1, min(_BATCH, _SCORES_AT_ONCE // predictor.items))
+    for start in range(0, len(recommended), at_once):
+        histories = [_in_catalog(to_index, h) for h in questions.histories[start : start + at_once]]
         asked = np.array([len(history) > 0 for history in histories])
         rankings = rank(predictor, [Query(h, depth, policy=policy) for h in histories if h])
         _fill(recommended, scores, start + np.flatnonzero(asked), rankings)
@@ -138,6 +147,7 @@ def evaluate(
         answers.unknown_targets,
         overall,
         slices,
+        answers.questions.left_out,
     )
 
 

@@ -12,6 +12,7 @@ from contracts.sections import Measuring
 from service.predictor import OnnxPredictor
 
 K = 10
+_SECONDS_AT_MOST, _CALLS_AT_LEAST = 2.0, 10
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -36,24 +37,26 @@ def time_side_by_side(
     progress: Progress = silent,
 ) -> list[list[Latency]]:
     """Per predictor one `Latency` for each batch size; `histories[p]` are real ones of predictor p."""
-    calls = np.zeros((measuring.rounds, len(predictors), len(measuring.batch_sizes), measuring.calls_per_round))
+    sizes = measuring.batch_sizes
+    took_ms = [[[] for _ in sizes] for _ in predictors]
     for round_ in range(measuring.rounds):
         for p, predictor in enumerate(predictors):
-            for b, batch_size in enumerate(measuring.batch_sizes):
-                calls[round_, p, b] = _time_calls(predictor, histories[p], batch_size, measuring.calls_per_round)
+            for b, batch_size in enumerate(sizes):
+                calls = _time_calls(predictor, histories[p], batch_size, measuring.calls_per_round)
+                took_ms[p][b].append(calls)
         progress("measuring latency", round_ + 1, measuring.rounds)
-    return [
-        [_summarise(size, calls[:, p, b]) for b, size in enumerate(measuring.batch_sizes)]
-        for p in range(len(predictors))
-    ]
+    return [[_summarise(*pair) for pair in zip(sizes, rounds, strict=True)] for rounds in took_ms]
 
 
 def _time_calls(
     predictor: OnnxPredictor, histories: Sequence[list[int]], batch_size: int, calls: int
 ) -> np.ndarray:
-    """Milliseconds of each call, histories taken in turn; encoding is not part of it. One call warms up."""
-    took_ms = np.empty(calls)
+    """Milliseconds of each call, histories taken in turn; encoding is not part of it. One call warms up. Of a slow
+    model fewer calls: as many as `_SECONDS_AT_MOST` hold, and `_CALLS_AT_LEAST`."""
+    took_ms, ends = np.empty(calls), time.perf_counter() + _SECONDS_AT_MOST
     for call in range(-1, calls):
+        if call >= _CALLS_AT_LEAST and time.perf_counter() > ends:
+            return took_ms[:call]
         start = (max(call, 0) * batch_size) % len(histories)
         batch = [histories[(start + row) % len(histories)] for row in range(batch_size)]
         encoded, excluded = encode_histories(batch, predictor.max_history), encode_excluded(batch)
@@ -63,12 +66,12 @@ def _time_calls(
     return took_ms
 
 
-def _summarise(batch_size: int, rounds: np.ndarray) -> Latency:
-    medians = np.median(rounds, axis=1)
+def _summarise(batch_size: int, rounds: Sequence[np.ndarray]) -> Latency:
+    medians = np.array([np.median(calls) for calls in rounds])
     return Latency(
         batch_size,
         p50_ms=float(np.median(medians)),
-        p99_ms=float(np.median(np.percentile(rounds, 99, axis=1))),
+        p99_ms=float(np.median([np.percentile(calls, 99) for calls in rounds])),
         low_ms=float(medians.min()),
         high_ms=float(medians.max()),
     )

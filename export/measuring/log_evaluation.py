@@ -27,11 +27,13 @@ def evaluate_on_log(
     seen: str | None,
     settings: Settings,
     progress: Progress = silent,
+    at_most: int | None = None,
 ) -> Evaluation:
     """Ask the artifact about `test` and judge the answers.
 
     With `history`, that log holds the histories and `test` the targets; without it `test` is cut as the
-    protocol says. `seen` is a repeat policy, `policy` for the artifact's own, or None for the protocol's.
+    protocol says. `seen` is a repeat policy, `policy` for the artifact's own, or None for the protocol's. Of more
+    questions than `at_most`, that many are drawn.
     Raises `RunNotValid` when the logs ask no question.
     """
     user_codes: dict[str, int] = {}
@@ -46,6 +48,8 @@ def evaluate_on_log(
             f"{test} asks no question under {protocol}: no user has a history before the target. "
             "Bring --history, or a longer log."
         )
+    if at_most:
+        questions, cold = questions.drawn(at_most), cold and cold.drawn(at_most)
     policy = artifact.manifest.repeat_policy if seen == "policy" else seen or PROTOCOL_POLICY[protocol]
     answers = answer(OnnxPredictor(artifact, threads=cores()), questions, list(item_codes), policy, progress)
     return evaluate(artifact, answers, cold, list(item_codes), protocol, settings.measuring.resamples)

@@ -49,7 +49,7 @@ def measure(
     known = [read_measured(artifact) for artifact in artifacts]
     if all(measured is not None and measured.run == run for measured in known):
         return [Candidate(a, m) for a, m in zip(artifacts, known, strict=True) if m]
-    questions = _holdout_questions(split)
+    questions = _holdout_questions(split, settings.measuring.questions)
     predictors = [OnnxPredictor(artifact, threads=THREADS) for artifact in artifacts]
     for predictor in predictors:
         predictor.replay_probes()
@@ -66,6 +66,7 @@ def measure(
     histories = [_real_histories(artifact, questions, split) for artifact in artifacts]
     latencies = time_side_by_side(predictors, histories, settings.measuring, progress)
     cold = cold_questions(concatenate(split.train, split.validation), split.holdout(), len(split.user_ids))
+    cold = cold.drawn(settings.measuring.questions)
     protocol = EVERY_PREFIX if questions.protocol == EVERY_PREFIX else split.description.protocol
     machine = Machine(machine_name(), cpu_model(), cores(), THREADS)
     candidates = []
@@ -122,8 +123,8 @@ def _refuse_incomparable(artifacts: Sequence[Artifact], split: Split) -> None:
             )
 
 
-def _holdout_questions(split: Split) -> Questions:
-    questions = holdout_questions(split)
+def _holdout_questions(split: Split, at_most: int) -> Questions:
+    questions = holdout_questions(split).drawn(at_most)
     if not questions.histories:
         raise RunNotValid(
             "the holdout asks no question: no user in it has a history before it. "

@@ -122,9 +122,10 @@ def _use(winner: Candidate) -> Html:
         "with these: an A/B test has the last word.",
     ]
     if covered:
+        shown = f"its top 10 show {number(100 * covered.value)} % of the catalog"
+        drawn = f"In {quality.asked} on the holdout {shown}; more answers would show more."
         limits.append(
-            f"Over the whole holdout its top 10 show {number(100 * covered.value)} % of the catalog; the rest is "
-            "never recommended."
+            drawn if quality.not_asked else f"Over the whole holdout {shown}; the rest is never recommended."
         )
     return element("ul", *(element("li", limit) for limit in limits))
 

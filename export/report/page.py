@@ -193,7 +193,7 @@ def _measuring(report: Report) -> Html:
     return facts([
         ("machine", f"{machine.cpu}, {machine.cores} cores, {machine.threads} thread in use ({machine.name})"),
         ("in one run", joined(element("code", measured.run), f", {len(report.candidates)} artifacts interleaved")),
-        ("quality", f"{quality.evaluations:,} evaluations on the holdout ({quality.protocol}), full catalog"),
+        ("quality", f"{quality.asked} on the holdout ({quality.protocol}), full catalog"),
         ("baseline", joined(report.baseline.artifact.name, " ", interval(report.baseline.quality))),
         ("latency", "of the model alone, through the predictor that serves; encoding and HTTP come on top"),
         ("memory and start", "of a fresh process, on top of the engine itself"),

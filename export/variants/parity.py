@@ -24,6 +24,10 @@ _LEAST_SPREAD = 0.1
 _SCORES_AT_ONCE = 4_000_000
 """Bounds the memory of a comparison that looks at every score of a large catalog."""
 
+_SCORES_COMPARED, _HISTORIES_AT_LEAST = 1 << 26, 16
+"""And its time: a graph sorts a million scores in a tenth of a second. 256 histories up to 262,144 items, 67 at a
+million, from 4 million items on 16."""
+
 
 class Tolerance(NamedTuple):
     """What a compressed variant may differ by: `overlap` of the top 10 at least, scores by this at most."""
@@ -58,7 +62,10 @@ class Closeness(NamedTuple):
 
 
 def compare(predictor: OnnxPredictor, fp32: OnnxPredictor, histories: list[list[int]]) -> Closeness:
-    """How close `predictor` is to `fp32` on `histories`, over every item, nothing excluded."""
+    """How close `predictor` is to `fp32` on `histories`, over every item, nothing excluded. Of a large catalog
+    evenly fewer histories are asked."""
+    count = max(_HISTORIES_AT_LEAST, _SCORES_COMPARED // fp32.items)
+    histories = histories[:: max(1, -(-len(histories) // count))]
     overlaps, differences = [], []
     rows = max(1, _SCORES_AT_ONCE // fp32.items)
     for start in range(0, len(histories), rows):
@@ -94,7 +101,9 @@ def _check_piece(predictor: OnnxPredictor, model: Model, histories: list[list[in
     encoded = encode_histories(histories, predictor.max_history)
     items, scores = predictor.predict(encoded, encode_excluded([()] * len(histories)), TOP)
     expected = model.scores(encoded)
-    best = -np.sort(-expected, axis=1)[:, : items.shape[1]]
+    falling, count = -expected, items.shape[1]
+    falling.partition(count - 1, axis=1)  # to sort a large catalog takes ten times as long
+    best = -np.sort(falling[:, :count], axis=1)
     of_the_same_item = np.abs(np.take_along_axis(expected, items, axis=1) - scores)
     of_the_same_place = np.abs(best - scores)
     worst = np.max(np.maximum(of_the_same_item, of_the_same_place), axis=1) / _spread(expected)

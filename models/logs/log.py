@@ -23,6 +23,8 @@ from models.logs.checks import LogReport, judge
 from models.logs.log_files import LogFiles, find_log_files, open_table, readable, refuse_broken_rows
 from models.logs.rows import KEPT, LAST_IS_EMPTY, REASON, describe_dropped, mark_duplicates, read_rows
 
+TITLE = "_title"
+
 
 @dataclass(frozen=True)
 class Log:
@@ -32,14 +34,19 @@ class Log:
              timestamp (Int64 epoch milliseconds, or an order); where the log has them, weight (Float32)
              and session_id (Categorical, "" where a row has none). Sorted by time; ties keep the order
              of the file.
-    titles   item id -> title; may name items that are not in the log
+    titled   the columns item_id and `TITLE`, each item once; may name items that are not in the log
     sha256   of the content of the files; the column names in the settings are no part of it
     """
 
     frame: pl.DataFrame
-    titles: dict[str, str]
+    titled: pl.DataFrame
     sha256: str
     report: LogReport
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Title by item id: of a large catalog gigabytes."""
+        return dict(self.titled.iter_rows())
 
     @property
     def user_ids(self) -> list[str]:
@@ -67,19 +74,19 @@ def read_log(path: Path, columns: Columns, *, sha256: str = "", progress: Progre
     with readable(files.interactions):
         table = files.open()
         names = _named_columns(files.interactions, table, columns)
-        rows, kind = read_rows(table, names, columns.event_types)
+        rows, kind = read_rows(table, names, columns.event_types, is_text=files.is_text())
         if files.is_text() and rows[LAST_IS_EMPTY].any():
             refuse_broken_rows(files.interactions)
         progress(task, 2, 3)
         rows = mark_duplicates(rows)
         dropped = describe_dropped(rows, table, names)
-    titles = _read_titles(files, columns)
+    titled = _read_titles(files, columns)
     in_file_order = rows.filter(pl.col(REASON) == KEPT).drop(REASON, LAST_IS_EMPTY)
     frame = _sort_and_code(in_file_order)
-    report = _report(frame, in_file_order[TIMESTAMP], titles)
+    report = _report(frame, in_file_order[TIMESTAMP], titled)
     report |= {"path": str(path), "rows_read": len(rows), "dropped": dropped, "timestamp_kind": kind}
     progress(task, 3, 3)
-    return Log(frame, titles, sha256, judge(LogReport(**report)))
+    return Log(frame, titled, sha256, judge(LogReport(**report)))
 
 
 def _named_columns(path: Path, table: pl.LazyFrame, columns: Columns) -> dict[str, str]:
@@ -98,26 +105,26 @@ def _named_columns(path: Path, table: pl.LazyFrame, columns: Columns) -> dict[st
     return {name: column for name, column in wanted.items() if column in found}
 
 
-def _read_titles(files: LogFiles, columns: Columns) -> dict[str, str]:
-    """Titles by item id, from the items file or from a log that carries them; of two titles the last."""
+def _read_titles(files: LogFiles, columns: Columns) -> pl.DataFrame:
+    """See `Log.titled`; from the items file or from a log that carries them; of two titles the last."""
     path = files.items or files.interactions
     with readable(path):
         table = open_table(path) if files.items else files.open()
         found = table.collect_schema().names()
         missing = [column for column in (columns.item_id, columns.title) if column not in found]
         if missing and files.items is None and columns.title == Columns().title:
-            return {}
+            return pl.DataFrame(schema={ITEM_ID: pl.String, TITLE: pl.String})
         if missing:
             raise LogFault(
                 f"{path} has no column {missing[0]!r}; its columns are {', '.join(found)}. Set item-id and title "
                 "in [log] of flyweight.toml, or move the file away to go without titles."
             )
         both = table.select(
-            pl.col(columns.item_id).cast(pl.String).alias(ITEM_ID), pl.col(columns.title).cast(pl.String)
+            pl.col(columns.item_id).cast(pl.String).alias(ITEM_ID),
+            pl.col(columns.title).cast(pl.String).alias(TITLE),
         )
-        titled = both.filter((pl.col(columns.title) != "") & pl.col(ITEM_ID).is_not_null())
-        last = titled.unique(ITEM_ID, keep="last", maintain_order=True)
-        return dict(last.collect(engine="streaming").iter_rows())
+        titled = both.filter((pl.col(TITLE) != "") & pl.col(ITEM_ID).is_not_null())
+        return titled.unique(ITEM_ID, keep="last", maintain_order=True).collect(engine="streaming")
 
 
 def _sort_and_code(rows: pl.DataFrame) -> pl.DataFrame:
@@ -128,7 +135,7 @@ def _sort_and_code(rows: pl.DataFrame) -> pl.DataFrame:
     return frame.select(*coded, *kept)
 
 
-def _report(frame: pl.DataFrame, in_file_order: pl.Series, titles: dict[str, str]) -> dict[str, object]:
+def _report(frame: pl.DataFrame, in_file_order: pl.Series, titled: pl.DataFrame) -> dict[str, object]:
     """The part of a `LogReport` that the kept rows tell."""
     per_user, per_item = (frame[name].to_physical().value_counts()["count"] for name in (USER_ID, ITEM_ID))
     times = frame[TIMESTAMP]
@@ -144,7 +151,7 @@ def _report(frame: pl.DataFrame, in_file_order: pl.Series, titles: dict[str, str
         "sessions": None,
         "baskets": None,
         "rows_without_session": 0,
-        "titles_found": sum(item in titles for item in frame[ITEM_ID].dtype.categories),
+        "titles_found": int(frame[ITEM_ID].dtype.categories.is_in(titled[ITEM_ID].implode()).sum()),
     }
     if SESSION_ID in frame.columns:
         report["sessions"] = frame.select(USER_ID, SESSION_ID).n_unique()

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
 
@@ -142,12 +143,15 @@ def refuse_broken_rows(path: Path) -> None:
 
 @contextmanager
 def new_log_folder(folder: Path, names: tuple[str, ...]) -> Iterator[Path]:
-    """Yield a directory to fill with the files `names`; it becomes `folder` when the block ends well.
+    """Yield a directory to fill with the files `names` (`*` stands for anything); it becomes `folder` when the
+    block ends well.
 
     Raises `UsageFault` rather than replace a folder that holds anything else.
     """
     if folder.exists():
-        others = [entry.name for entry in folder.iterdir() if entry.name not in names]
+        others = [
+            entry.name for entry in folder.iterdir() if not any(fnmatchcase(entry.name, name) for name in names)
+        ]
         if others:
             raise UsageFault(
                 f"{folder} holds {others[0]!r}, which is no part of a log written by flyweight, and would be "

@@ -14,13 +14,14 @@ ID_COLUMNS = (USER_ID, ITEM_ID, EVENT_TYPE, SESSION_ID)
 
 
 def read_rows(
-    table: pl.LazyFrame, names: dict[str, str], event_types: tuple[str, ...]
+    table: pl.LazyFrame, names: dict[str, str], event_types: tuple[str, ...], *, is_text: bool
 ) -> tuple[pl.DataFrame, str]:
     """Every row in the order of the file, and the kind of timestamp.
 
     `names` maps our column names to the table's. Ids come out as categories, times as Int64, weights as
     Float32. The column REASON holds an index of `checks.REASONS`, or KEPT; duplicates are not marked yet.
-    LAST_IS_EMPTY is true where the last column of the file holds nothing.
+    LAST_IS_EMPTY is true where the last column of a text file holds nothing. Of other files only the columns of
+    `names` are read.
     """
     schema = table.collect_schema()
     text = {name: _as_text(names[name], schema) for name in names if name in ID_COLUMNS}
@@ -29,9 +30,10 @@ def read_rows(
     time, kind = parse_timestamps(column, schema[names[TIMESTAMP]], numeric)
     weight = pl.col(names[WEIGHT]).cast(pl.Float32, strict=False) if WEIGHT in names else None
     empty_time = column.cast(pl.String).fill_null("") == ""
+    last_is_empty = (pl.col(schema.names()[-1]).cast(pl.String) == "").fill_null(False)
     selected = [
         _reason(text, empty_time, weight, event_types).alias(REASON),
-        (pl.col(schema.names()[-1]).cast(pl.String) == "").fill_null(False).alias(LAST_IS_EMPTY),
+        (last_is_empty if is_text else pl.lit(False)).alias(LAST_IS_EMPTY),
         time.alias(TIMESTAMP),
         *(text[name].cast(pl.Categorical(pl.Categories.random())).alias(name) for name in text),
     ]

@@ -1,12 +1,17 @@
 """Which items are taken near each other: counted pairs, and of them each item's nearest neighbours."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy import sparse
 
 from contracts.encoding import PADDING
-from models.splits.interactions import Interactions, group_by_user
+from models.splits.interactions import Histories, Interactions, group_by_user
+
+_PAIRS_AT_ONCE = 1 << 25
+"""Pairs waiting to be added up: 12 bytes each, three times that while they are."""
+
+_CELLS_AT_ONCE = 1 << 21
 
 
 def count_pairs(
@@ -19,22 +24,33 @@ def count_pairs(
     their order means nothing. An item is no pair with itself.
     """
     histories = group_by_user(interactions, users)
-    rows = histories.rows
-    total = sparse.csr_array((items, items), dtype=np.float32)
-    by_window = {}
+    total, by_window, waiting = sparse.csr_array((items, items), dtype=np.float32), {}, []
     for distance in range(1, max(windows) + 1):
-        first = np.flatnonzero(rows.users[:-distance] == rows.users[distance:])
-        first = first[rows.items[first] != rows.items[first + distance]]
-        then = first + distance
-        weights = rows.weights[first] * rows.weights[then]
-        in_basket = histories.baskets[first] == histories.baskets[then]
-        one = np.concatenate([rows.items[first], rows.items[then[in_basket]]])
-        other = np.concatenate([rows.items[then], rows.items[first[in_basket]]])
-        weights = np.concatenate([weights, weights[in_basket]])
-        total = total + sparse.coo_array((weights, (one, other)), shape=(items, items)).tocsr()
+        waiting.append(_pairs_apart(histories, distance))
+        if distance in windows or sum(len(weights) for _, _, weights in waiting) > _PAIRS_AT_ONCE:
+            total = total + _matrix(waiting, items)
+            waiting = []
         if distance in windows:
             by_window[distance] = total
     return by_window
+
+
+def _pairs_apart(histories: Histories, distance: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Item, item taken after it or with it, and weight of each pair so many interactions apart."""
+    rows = histories.rows
+    first = np.flatnonzero(rows.users[:-distance] == rows.users[distance:])
+    first = first[rows.items[first] != rows.items[first + distance]]
+    then = first + distance
+    weights = rows.weights[first] * rows.weights[then]
+    in_basket = histories.baskets[first] == histories.baskets[then]
+    one = np.concatenate([rows.items[first], rows.items[then[in_basket]]])
+    other = np.concatenate([rows.items[then], rows.items[first[in_basket]]])
+    return one, other, np.concatenate([weights, weights[in_basket]])
+
+
+def _matrix(pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]], items: int) -> sparse.csr_array:
+    one, other, weights = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    return sparse.coo_array((weights, (one, other)), shape=(items, items)).tocsr()
 
 
 def nearest_neighbours(
@@ -46,15 +62,33 @@ def nearest_neighbours(
     interaction, averaged over the interactions behind `item_weights` [items], add up to 1 before the cut.
     """
     items = len(item_weights)
-    damped = pairs.data / np.maximum(item_weights, 1e-9)[pairs.indices] ** idf
+    damped = (np.maximum(item_weights, 1e-9) ** idf)[pairs.indices]
+    np.divide(pairs.data, damped, out=damped)
     per_item = np.add.reduceat(np.append(damped, 0.0), pairs.indptr[:-1]) * (np.diff(pairs.indptr) > 0)
     scale = (per_item @ item_weights) / max(item_weights.sum(), 1e-9)
-    damped = damped / (scale or 1.0)
+    damped /= scale or 1.0
     neighbours = np.full((items, count), PADDING, dtype=np.int32)
     similarities = np.zeros((items, count), dtype=np.float32)
-    for item in range(items):
-        start, end = pairs.indptr[item], pairs.indptr[item + 1]
-        nearest = np.argsort(-damped[start:end], kind="stable")[:count]
-        neighbours[item, : len(nearest)] = pairs.indices[start:end][nearest]
-        similarities[item, : len(nearest)] = damped[start:end][nearest]
+    for rows, width in _rows_of_like_length(np.diff(pairs.indptr)):
+        places = pairs.indptr[rows, None] + np.arange(width)
+        beyond = places >= pairs.indptr[rows + 1, None]
+        places[beyond] = 0
+        nearness = np.where(beyond, -np.inf, damped[places])
+        nearest = np.argsort(-nearness, axis=1, kind="stable")[:, :count]
+        places, beyond = (np.take_along_axis(which, nearest, axis=1) for which in (places, beyond))
+        cut = slice(None, nearest.shape[1])
+        neighbours[rows, cut] = np.where(beyond, PADDING, pairs.indices[places])
+        similarities[rows, cut] = np.where(beyond, 0, damped[places])
     return neighbours, similarities
+
+
+def _rows_of_like_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Rows int64 that fill a width by more than half, so many at a time as a table bears; no empty ones."""
+    order = np.argsort(lengths, kind="stable")
+    end, width = np.searchsorted(lengths[order], 1), 1
+    while end < len(order):
+        begin, end = end, int(np.searchsorted(lengths[order], width, side="right"))
+        step = max(1, _CELLS_AT_ONCE // width)
+        for first in range(begin, end, step):
+            yield order[first : min(first + step, end)], width
+        width = min(2 * width, int(lengths[order[-1]]))

@@ -34,6 +34,9 @@ SMALLEST = 1e-30
 _TIE_BREAKER = 1e-6
 _HISTORIES_AT_ONCE = 512
 
+_TABLES_AT_LEAST, _NUMBERS_AT_MOST = 2, 500_000_000
+"""Item tables kept while the settings are chosen: two, more where 2 GB hold them. 4 bytes a number."""
+
 
 class Ials:
     """item_table  float32 [items + 1, factors]: z of each item; the last row is 0 and stands for PADDING
@@ -100,6 +103,17 @@ class Ials:
         return cls(arrays["item_table"], alpha, decay, arrays["popularity"], share)
 
 
+def ials_refusal(items: int, choices: Choices) -> str | None:
+    """Why there is no iALS of a catalog of so many items, or None where there is one."""
+    if items <= choices.max_items:
+        return None
+    return (
+        f"ials is left out: it learns all items anew for every pair of settings it tries, and the catalog holds "
+        f"{items:,} items; expected {choices.max_items:,} at most. Raise max-items in [ials] where time allows, "
+        "and name fewer regularizations and alphas there."
+    )
+
+
 def fit_ials(
     train: Interactions,
     users: int,
@@ -131,7 +145,7 @@ def choose_settings(
     """The regularization, alpha, decay and popularity with the best NDCG@10 on the validation part for a model
     of the `earlier` interactions; `popularity` float32 [items] is made of them too."""
 
-    @functools.cache
+    @functools.lru_cache(maxsize=max(_TABLES_AT_LEAST, _NUMBERS_AT_MOST // (len(popularity) * choices.factors)))
     def table(regularization: float, alpha: float) -> np.ndarray:
         learner = _learner(choices, regularization, seed, threads)
         return _item_table(learner, earlier, users, len(popularity), alpha)

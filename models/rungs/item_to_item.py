@@ -7,6 +7,7 @@ import numpy as np
 from contracts.encoding import PADDING
 from contracts.progress import Progress, silent
 from contracts.rung_sections import ItemToItem as Choices
+from models.listing import Listed, add_up
 from models.rungs.co_occurrence import count_pairs, nearest_neighbours
 from models.splits.interactions import Interactions
 from models.sweep import sweep
@@ -15,6 +16,8 @@ from models.validating import Validation
 _TIE_BREAKER = 1e-6
 """Part of the popular list that orders what has no similarity and moves nothing that has one."""
 
+_TABLES_AT_LEAST, _NEIGHBOURS_AT_MOST = 2, 50_000_000
+"""Tables of neighbours kept while the settings are chosen: two, more where they are small. 8 bytes a neighbour."""
 
 Near = tuple[np.ndarray, np.ndarray]
 """Neighbours int32 and similarities float32, both [items, n]: see `ItemToItem`."""
@@ -50,16 +53,29 @@ class ItemToItem:
         score(b) = share * popularity(b) + sum over positions of decay ** age * similarity(item there, b),
         where the newest position has age 0. An item that stands twice counts twice.
         """
-        batch, length = history.shape
-        items = len(self.popularity)
-        weights = self.decay ** np.arange(length - 1, -1, -1)
+        batch, items = len(history), len(self.popularity)
+        sums = np.bincount(*self._votes(history), minlength=batch * items).reshape(batch, items)
+        return (sums + self.base).astype(np.float32)
+
+    @functools.cached_property
+    def base(self) -> np.ndarray:
+        """float32 [items]: the score of what nothing votes for. See `models.listing`."""
+        return self.share * self.popularity
+
+    def listed(self, history: np.ndarray) -> Listed:
+        """What the history votes for."""
+        places, sums = add_up(*self._votes(history))
+        rows, items = np.divmod(places, len(self.popularity))
+        return Listed(rows, items, (sums + self.base[items]).astype(np.float32))
+
+    def _votes(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places (row * items + item) int64 and votes float64, one for each neighbour of each position."""
+        weights = self.decay ** np.arange(history.shape[1] - 1, -1, -1)
         rows, columns = np.nonzero(history != PADDING)
         near = self.neighbours[history[rows, columns]]
         votes = self.similarities[history[rows, columns]] * weights[columns, None]
         kept = near != PADDING
-        places = (rows[:, None] * items + near)[kept]
-        sums = np.bincount(places, votes[kept], minlength=batch * items).reshape(batch, items)
-        return (sums + self.share * self.popularity).astype(np.float32)
+        return (rows[:, None] * len(self.popularity) + near)[kept], votes[kept]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {
@@ -111,14 +127,14 @@ def choose_settings(
     weights = item_weights(earlier, items)
     counts = sorted(choices.neighbours)
 
-    @functools.cache
+    @functools.lru_cache(maxsize=max(_TABLES_AT_LEAST, _NEIGHBOURS_AT_MOST // (items * counts[-1])))
     def near(window: int, idf: float) -> Near:
         return nearest_neighbours(pairs[window], weights, idf, counts[-1])
 
     def ndcg(choice: dict[str, float], count: int) -> float:
         neighbours, similarities = near(choice["window"], choice["idf"])
         cut = neighbours[:, :count], similarities[:, :count]
-        return validation.ndcg_at_10(assemble(cut, popularity, choice["decay"], choice["popularity"]).scores)
+        return validation.ndcg_at_10(assemble(cut, popularity, choice["decay"], choice["popularity"]))
 
     options = {
         "window": choices.windows,
@@ -142,6 +158,6 @@ def assemble(near: Near, popularity: np.ndarray, decay: float, popularity_mass: 
     """The model of those neighbours and similarities. `popularity_mass` is what the whole popular list adds up
     to, where the similarities of one interaction add up to 1; the tie-breaker at least."""
     neighbours, similarities = near
-    least = similarities[similarities > 0].min(initial=1.0)
+    least = np.min(similarities, initial=1.0, where=similarities > 0)
     share = max(popularity_mass / max(popularity.sum(), 1e-9), _TIE_BREAKER * least)
     return ItemToItem(neighbours, similarities, float(np.float32(decay)), popularity, float(np.float32(share)))

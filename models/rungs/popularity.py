@@ -3,6 +3,7 @@
 import numpy as np
 
 from contracts.progress import Progress, silent
+from models.listing import Listed
 from models.splits.interactions import Interactions
 from models.validating import Validation
 
@@ -22,6 +23,15 @@ class Popularity:
     def scores(self, history: np.ndarray) -> np.ndarray:
         """Encoded histories int32 [batch, length] -> float32 [batch, items]."""
         return np.tile(self.weights, (len(history), 1))
+
+    @property
+    def base(self) -> np.ndarray:
+        """See `models.listing`."""
+        return self.weights
+
+    def listed(self, history: np.ndarray) -> Listed:
+        nothing = np.zeros(0, dtype=np.int64)
+        return Listed(nothing, nothing, np.zeros(0, dtype=np.float32))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {"popularity": self.weights}
@@ -65,6 +75,6 @@ def choose_half_life(
     ndcg = []
     for half_life in half_lives_days:
         model = Popularity(decayed_weights(earlier, items, half_life, has_clock))
-        ndcg.append(validation.ndcg_at_10(model.scores))
+        ndcg.append(validation.ndcg_at_10(model))
         progress("popularity: half-lives", len(ndcg), len(half_lives_days))
     return half_lives_days[int(np.argmax(ndcg))]

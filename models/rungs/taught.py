@@ -10,10 +10,13 @@ from contracts.rung_sections import Student
 from models.rungs.sasrec_batches import Batch, TrainingWindows, of_similar_length
 
 _AT_ONCE, _SCORES_AT_ONCE = 256, 1 << 24
+_SCORES_AT_MOST, _PREFIXES_AT_LEAST = 20_000_000_000, 10_000
+"""Of the teacher: 100,000 prefixes up to 200,000 items, 20,000 at a million, where they take minutes."""
 
 
 class TaughtPrefixes:
     """Up to `choices.prefixes` beginnings of histories in train, drawn once, and what the teacher says of each.
+    Of a large catalog fewer, for the teacher scores every item each time.
 
     A prefix ends where a basket ends and another follows. Its next item counts `1 - choices.taught`; the
     teacher's `choices.guesses` best items share the rest by their softmax at `choices.temperature`; all of them
@@ -31,8 +34,9 @@ class TaughtPrefixes:
     ) -> None:
         max_history = windows.max_history
         starts, ends, targets = windows.prefixes()
-        if len(ends) > choices.prefixes:
-            drawn = np.random.default_rng(seed).choice(len(ends), choices.prefixes, replace=False)
+        at_most = min(choices.prefixes, max(_PREFIXES_AT_LEAST, _SCORES_AT_MOST // items))
+        if len(ends) > at_most:
+            drawn = np.random.default_rng(seed).choice(len(ends), at_most, replace=False)
             drawn.sort()
             starts, ends, targets = starts[drawn], ends[drawn], targets[drawn]
         rows = ends[:, None] - np.arange(max_history, 0, -1)

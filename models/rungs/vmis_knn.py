@@ -16,11 +16,15 @@ scored beyond that of the postings, since a limit per question would need a heap
 left out, for they know nothing of what goes together.
 """
 
+import functools
+from collections.abc import Iterator
+
 import numpy as np
 
 from contracts.encoding import PADDING
 from contracts.progress import Progress, silent
 from contracts.rung_sections import VmisKnn as Choices
+from models.listing import Listed, add_up
 from models.splits.interactions import Interactions
 from models.sweep import sweep
 from models.validating import Validation
@@ -60,16 +64,34 @@ class VmisKnn:
 
     def scores(self, history: np.ndarray) -> np.ndarray:
         """Encoded histories int32 [batch, length] -> float32 [batch, items]: votes * idf + share * popularity."""
+        votes = np.empty((len(history), len(self.idf)), dtype=np.float32)
+        for row, (items, given) in enumerate(self._votes_of_each(history)):
+            votes[row] = np.bincount(items, given, minlength=len(self.idf))
+        return votes * self.idf + self.base
+
+    @functools.cached_property
+    def base(self) -> np.ndarray:
+        """float32 [items]: the score of what nothing votes for. See `models.listing`."""
+        return np.float32(self.share) * self.popularity
+
+    def listed(self, history: np.ndarray) -> Listed:
+        """What the history votes for."""
+        sums = [add_up(items, given) for items, given in self._votes_of_each(history)]
+        rows = np.repeat(np.arange(len(sums)), [len(items) for items, _ in sums])
+        items = np.concatenate([np.zeros(0, dtype=np.int64), *(items for items, _ in sums)])
+        votes = np.concatenate([np.zeros(0), *(votes for _, votes in sums)])
+        return Listed(rows, items, votes.astype(np.float32) * self.idf[items] + self.base[items])
+
+    def _votes_of_each(self, history: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         newest = history[:, -self.newest :]
         weights = self.decay ** np.arange(newest.shape[1] - 1, -1, -1, dtype=np.float64)
-        votes = np.empty((len(history), len(self.idf)), dtype=np.float32)
-        for row, items in enumerate(newest):
+        for items in newest:
             known = items != PADDING
-            votes[row] = self._votes(items[known], weights[known])
-        return votes * self.idf + np.float32(self.share) * self.popularity
+            yield self._votes(items[known], weights[known])
 
-    def _votes(self, items: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """float64 [items]. Few sessions are touched, so they are sorted rather than a row filled for all."""
+    def _votes(self, items: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Items, some more than once, and a vote float64 for each. Few sessions are touched, so they are sorted
+        rather than a row filled for all."""
         postings = self.postings[items]
         used = postings != PADDING
         found, place = np.unique(postings[used], return_inverse=True)
@@ -78,7 +100,7 @@ class VmisKnn:
         voters = self.sessions[found[best]]
         filled = voters != PADDING
         votes = np.broadcast_to(score[best][:, None], voters.shape)[filled]
-        return np.bincount(voters[filled], votes, minlength=len(self.idf))
+        return voters[filled], votes
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {
@@ -102,6 +124,17 @@ class VmisKnn:
             int(arrays["neighbours"][0]),
             float(arrays["share"][0]),
         )
+
+
+def vmis_knn_refusal(items: int, choices: Choices) -> str | None:
+    """Why there is no VMIS-kNN of a catalog of so many items, or None where there is one."""
+    if items <= choices.max_items:
+        return None
+    return (
+        f"vmis-knn is left out: it keeps a row of {choices.sessions_per_item} sessions for every item, of which "
+        f"{choices.sessions:,} sessions fill few, and the catalog holds {items:,} items; expected "
+        f"{choices.max_items:,} at most. Raise max-items in [vmis-knn] where memory allows."
+    )
 
 
 def fit_vmis_knn(
@@ -132,7 +165,7 @@ def choose_settings(
     }
 
     def ndcg(chosen: dict[str, float]) -> float:
-        return validation.ndcg_at_10(_assemble(tables, popularity, choices, chosen).scores)
+        return validation.ndcg_at_10(_assemble(tables, popularity, choices, chosen))
 
     return sweep(options, ndcg, "vmis-knn: settings", progress)
 

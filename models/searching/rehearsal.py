@@ -10,6 +10,7 @@ from contracts.sections import Settings
 from models.ladder import Model
 from models.learning import learn, learn_again
 from models.lesson import first_lesson
+from models.listing import asked
 from models.runs import CHECKPOINT
 from models.searching.search_space import Knob, chosen_at, params_of, section_of, settings_at
 from models.splits.split import Split
@@ -58,10 +59,10 @@ class Rehearsal:
             chosen = chosen | {"neighbours": counts[len(counts) // 2]}
         lesson = replace(self.earlier, settings=settings)
         model = learn_again(self.rung, "fp32", lesson, chosen, self.parents)
-        return self.tuning.validation.ndcg_at_10(model.scores)
+        return self.tuning.validation.ndcg_at_10(asked(model))
 
     def _of_network(self, settings: Settings, watch: Watch) -> float:
         with durable.draft_directory(self.place) as folder:  # never published: it goes with its checkpoint
             lesson = replace(self.lesson, settings=settings, checkpoint=folder / CHECKPOINT, watch=watch)
             model = learn(self.rung, "fp32", lesson, self.tuning, self.parents).model
-        return self.tuning.validation.ndcg_at_10(model.scores)
+        return self.tuning.validation.ndcg_at_10(asked(model))

@@ -14,7 +14,16 @@ def as_interactions(log: Log, user_codes: dict[str, int], item_codes: dict[str, 
     So two logs coded with the same dicts speak of the same users, and dicts made from a catalog keep its
     items in front. A session is a pair of user and session id: two users never share one.
     """
-    users = _codes(log.frame[USER_ID], user_codes)
+    tables = _table(log.frame[USER_ID], user_codes), _table(log.frame[ITEM_ID], item_codes)
+    return interactions_by_code(log, *tables)
+
+
+def interactions_by_code(log: Log, user_codes: np.ndarray, item_codes: np.ndarray) -> Interactions:
+    """The same where the code of each of the log's user and item ids, in text order, stands in int32 arrays."""
+    users, items = (
+        table[log.frame[name].to_physical().to_numpy()]
+        for name, table in ((USER_ID, user_codes), (ITEM_ID, item_codes))
+    )
     sessions = users
     if SESSION_ID in log.frame.columns:
         sessions = _number_pairs(users, log.frame[SESSION_ID].to_physical().to_numpy())
@@ -23,7 +32,7 @@ def as_interactions(log: Log, user_codes: dict[str, int], item_codes: dict[str, 
         weights = log.frame[WEIGHT].to_numpy()
     return Interactions(
         users=users,
-        items=_codes(log.frame[ITEM_ID], item_codes),
+        items=items,
         times=log.frame[TIMESTAMP].to_numpy(),
         sessions=sessions,
         weights=weights,
@@ -31,10 +40,9 @@ def as_interactions(log: Log, user_codes: dict[str, int], item_codes: dict[str, 
     )
 
 
-def _codes(column: pl.Series, codes: dict[str, int]) -> np.ndarray:
+def _table(column: pl.Series, codes: dict[str, int]) -> np.ndarray:
     ids = column.dtype.categories.to_list()
-    table = np.fromiter((codes.setdefault(one, len(codes)) for one in ids), dtype=np.int32, count=len(ids))
-    return table[column.to_physical().to_numpy()]
+    return np.fromiter((codes.setdefault(one, len(codes)) for one in ids), dtype=np.int32, count=len(ids))
 
 
 def _number_pairs(users: np.ndarray, sessions: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What a model is asked when it is judged, and what would have been right."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Questions:
                remain in the session. A code outside the catalog is a miss.
     groups     int32, the unit that intervals resample: the user, in every-prefix the session
     cold       users that were not asked, because they have no history: see `cold_questions`
+    left_out   how many more there were before some were `drawn`
     """
 
     protocol: str
@@ -29,6 +30,7 @@ class Questions:
     targets: list[np.ndarray]
     groups: np.ndarray
     cold: int = 0
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -36,6 +38,19 @@ class Questions:
     def next_items(self) -> np.ndarray:
         """int32 `[questions]`: the next item of each."""
         return np.array([target[0] for target in self.targets], dtype=np.int32)
+
+    def drawn(self, at_most: int) -> "Questions":
+        """All of them, or of more than `at_most` that many, always the same ones, in their order."""
+        if len(self) <= at_most:
+            return self
+        chosen = np.sort(np.random.default_rng(0).choice(len(self), at_most, replace=False))
+        return replace(
+            self,
+            histories=[self.histories[row] for row in chosen],
+            targets=[self.targets[row] for row in chosen],
+            groups=self.groups[chosen],
+            left_out=self.left_out + len(self) - at_most,
+        )
 
 
 def next_item_questions(past: Interactions, future: Interactions, users: int) -> Questions:

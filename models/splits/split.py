@@ -9,12 +9,13 @@ import numpy as np
 
 from contracts import durable
 from contracts.faults import LogFault, UsageFault
+from contracts.interaction import ITEM_ID, USER_ID
 from contracts.progress import Progress, silent
 from contracts.sections import Settings
 from models.logs.checks import ensure_trainable
-from models.logs.log import Log, read_log
+from models.logs.log import TITLE, Log, read_log
 from models.logs.log_files import find_log_files
-from models.splits.codes import as_interactions
+from models.splits.codes import interactions_by_code
 from models.splits.cutting import HOLDOUT, TRAIN, cut_by_time, cut_last_out
 from models.splits.interactions import Interactions
 from models.splits.split_files import (
@@ -80,6 +81,7 @@ def make_split(path: Path, out: Path, settings: Settings, progress: Progress = s
     progress("cutting the log", 0, 1)
     with durable.new_directory(out) as draft:
         _cut_and_write(draft, log, settings, identity)
+        del log
     progress("cutting the log", 1, 1)
     return open_split(out)
 
@@ -131,10 +133,10 @@ def _cut_and_write(folder: Path, log: Log, settings: Settings, identity: str) ->
         log.frame["item_id"].to_physical().to_numpy()[part_of == TRAIN], minlength=log.report.items
     )
     order = np.argsort(-in_train, kind="stable")  # of equal counts the smaller id: the codes follow the text
-    in_text_order = log.item_ids
-    item_ids = [in_text_order[code] for code in order]
     catalog_size = int((in_train > 0).sum())
-    rows = as_interactions(log, {}, {item_id: code for code, item_id in enumerate(item_ids)})
+    code_of = np.empty(len(order), dtype=np.int32)
+    code_of[order] = np.arange(len(order), dtype=np.int32)
+    rows = interactions_by_code(log, np.arange(log.report.users, dtype=np.int32), code_of)
     parts = {name: rows.take(part_of == number) for number, name in enumerate(PARTS)}
     outside = np.unique(parts[PARTS[HOLDOUT]].items) >= catalog_size
     description = SplitDescription(
@@ -151,8 +153,11 @@ def _cut_and_write(folder: Path, log: Log, settings: Settings, identity: str) ->
         has_sessions=rows.has_sessions,
         timestamp_kind=log.report.timestamp_kind,
     )
-    titles = [log.titles.get(item_id, "") for item_id in item_ids]
-    write_split(folder, description, parts, log.user_ids, item_ids, titles)
+    del rows
+    item_ids = log.frame[ITEM_ID].dtype.categories.gather(order).rename(ITEM_ID)
+    titled = item_ids.to_frame().join(log.titled, on=ITEM_ID, how="left", maintain_order="left")
+    user_ids = log.frame[USER_ID].dtype.categories
+    write_split(folder, description, parts, user_ids, item_ids, titled[TITLE].fill_null(""))
 
 
 def _cut(log: Log, settings: Settings) -> tuple[np.ndarray, tuple[int | None, int | None]]:

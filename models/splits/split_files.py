@@ -6,6 +6,7 @@ users.parquet   user_id, by user code
 split.json      what it is, and the sha256 of every other file; written last
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,9 +54,9 @@ def write_split(
     folder: Path,
     description: SplitDescription,
     parts: dict[str, Interactions],
-    user_ids: list[str],
-    item_ids: list[str],
-    titles: list[str],
+    user_ids: Sequence[str] | pl.Series,
+    item_ids: Sequence[str] | pl.Series,
+    titles: Sequence[str] | pl.Series,
 ) -> None:
     """Fill `folder`. The same arguments give the same bytes."""
     for name, part in parts.items():

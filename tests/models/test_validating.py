@@ -107,3 +107,18 @@ def test_questions_of_one_visit_are_no_evidence_apart_from_each_other():
     together = Validation(histories, targets, items=3, max_history=3, groups=visits)
     assert apart.best_policy(scores_always(2, 3, 1))[0] != "mask"
     assert together.best_policy(scores_always(2, 3, 1))[0] == "mask"
+
+
+@pytest.mark.parametrize(
+    ("items", "asked"), [(200_000, 10_000), (1_000_000, 2_000), (1_500_000, 1_333), (10_000_000, 1_000)]
+)
+def test_model_that_scores_every_item_of_a_large_catalog_is_asked_fewer_of_the_questions(items, asked):
+    """Every row is the same here, so that none is as long as the catalog."""
+    validation, rows = Validation([np.array([0])] * 12_000, [1] * 12_000, items, max_history=1), []
+
+    def scores_of(encoded):
+        rows.append(len(encoded))
+        return np.broadcast_to(np.array([3, 2], dtype=np.float32), (len(encoded), 2))
+
+    assert validation.ndcg_at_10(scores_of) == 1.0
+    assert sum(rows) == asked and len(validation) == 10_000

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from contracts.sections import Measuring
+from export.measuring import latency
 from export.measuring.latency import Latency, time_side_by_side
 
 MEASURING = Measuring(batch_sizes=(1, 4), rounds=3, calls_per_round=2)
@@ -40,8 +41,17 @@ def test_histories_are_taken_in_turn_and_wrap_around():
 def test_one_latency_for_each_batch_size_with_the_spread_of_the_rounds():
     ((one, four),) = time_side_by_side([Recording("a", [])], [[[1]]], MEASURING)
     assert (one.batch_size, four.batch_size) == (1, 4)
-    for latency in (one, four):
-        assert 0 < latency.low_ms <= latency.p50_ms <= latency.high_ms
+    for found in (one, four):
+        assert 0 < found.low_ms <= found.p50_ms <= found.high_ms
+
+
+def test_slow_model_is_timed_fewer_times_and_never_less_than_ten(monkeypatch):
+    """The clock of this test goes on by ten seconds whenever it is looked at."""
+    passed = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: float(next(passed)))
+    predictor = Recording("a", [])
+    ((one,),) = time_side_by_side([predictor], [[[1]]], Measuring(batch_sizes=(1,), rounds=2, calls_per_round=50))
+    assert len(predictor.calls) == 2 * (1 + 10) and one.p50_ms > 0
 
 
 def test_a_batch_of_8_in_2_ms_is_4000_predictions_a_second():

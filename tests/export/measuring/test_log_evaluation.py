@@ -113,3 +113,11 @@ def test_logs_that_ask_nothing_give_no_figure(protocol, ask, log, popular):
     history = log("history", {"u1": [popular[0]]})
     with pytest.raises(RunNotValid, match="asks no question"):
         ask(log("test", {"u2": [popular[1]]}, start=1_800_000_000), history, protocol)
+
+
+def test_evaluation_asks_all_unless_told_how_many(ask, exported, sealed):
+    everyone = ask(exported.log)
+    log, settings = exported.log, exported.settings
+    some = evaluate_on_log(sealed["popularity"], log, None, "time-split", None, settings, at_most=7)
+    assert "not_asked" not in msgspec.to_builtins(everyone)
+    assert (some.evaluations, some.not_asked) == (7, everyone.evaluations - 7)

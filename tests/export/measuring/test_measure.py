@@ -15,6 +15,7 @@ from export.measuring import measured as measured_figures
 from export.measuring.candidates import choose_candidates, measured_candidates, split_of
 from export.measuring.measure import BASELINE, measure
 from export.measuring.measured import read_measured
+from models.splits.questions import holdout_questions
 
 
 @pytest.fixture
@@ -105,6 +106,18 @@ def test_other_settings_of_measuring_measure_again(exported, tmp_path):
     assert one.run != other.run
     assert [latency.batch_size for latency in other.latency] == [4]
     assert msgspec.json.encode(one.quality) == msgspec.json.encode(other.quality)  # quality has no chance in it
+
+
+def test_of_a_large_holdout_some_questions_are_asked_and_the_figures_say_so(exported, tmp_path):
+    copy = exported.copy(tmp_path / "copy")
+    artifact = copy.artifact("popularity")
+    split = split_of(artifact, copy.settings.paths.runs)
+    few = msgspec.structs.replace(copy.settings.measuring, questions=20, rounds=1, calls_per_round=1)
+    (candidate,) = measure([artifact], split, msgspec.structs.replace(copy.settings, measuring=few))
+    everyone, quality = len(holdout_questions(split)), candidate.measured.quality
+    assert (quality.evaluations, quality.not_asked) == (20, everyone - 20)
+    assert quality.asked == f"20 of {everyone:,} evaluations"
+    assert msgspec.json.decode(msgspec.json.encode(quality))["not_asked"] == everyone - 20
 
 
 def test_the_baseline_must_be_among_them(exported, split):

@@ -113,3 +113,17 @@ def test_every_history_is_compared_however_few_fit_at_once(monkeypatch):
     wrong = Fixed([[1.0, 0.5], [0.2, 0.8]])
     with pytest.raises(VerdictIsNo, match=r"for the history \[1\]"):
         check_parity(wrong, Fixed([[1.0, 0.5], [0.2, 0.7]]), histories)
+
+
+def test_of_a_large_catalog_evenly_fewer_histories_are_compared(monkeypatch):
+    asked = []
+
+    class Noting(Fixed):
+        def predict(self, history, excluded, k):
+            asked.extend(history[:, -1].tolist())
+            return super().predict(history, excluded, k)
+
+    graph = Noting([[4.0, 3.0, 2.0, 1.0]] * 40)
+    monkeypatch.setattr(parity, "_SCORES_COMPARED", 4 * 20)
+    assert parity.compare(graph, graph, [[item] for item in range(40)]).overlap == 1.0
+    assert sorted(asked) == sorted([*range(0, 40, 2)] * 2)  # of both graphs

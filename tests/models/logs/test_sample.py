@@ -3,6 +3,7 @@ import pytest
 
 from contracts.faults import UsageFault
 from contracts.sections import Log as Columns
+from models.logs import sample
 from models.logs.checks import ensure_trainable
 from models.logs.log import read_log
 from models.logs.sample import write_sample
@@ -43,6 +44,29 @@ def test_sample_has_the_size_asked_for_and_can_be_trained_on(tmp_path):
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
     logs = [read_sample(tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
     assert logs[0].sha256 == logs[1].sha256 != logs[2].sha256
+
+
+def test_parquet_holds_what_csv_holds(tmp_path):
+    shape = {"sessions": True, "interactions": 30_000}
+    text, parts = (
+        read_sample(tmp_path / "csv", **shape),
+        read_sample(tmp_path / "parquet", kind="parquet", **shape),
+    )
+    assert len(list((tmp_path / "parquet").glob("part-*.parquet"))) == 40
+    assert parts.titles == text.titles and parts.item_ids == text.item_ids
+    assert parts.frame.cast({"session_id": str}).equals(text.frame.cast({"session_id": str}))
+
+
+def test_sample_in_one_format_replaces_one_in_the_other(tmp_path):
+    read_sample(tmp_path / "log", kind="parquet")
+    read_sample(tmp_path / "log", interactions=500)
+    assert sorted(path.name for path in (tmp_path / "log").iterdir()) == ["interactions.csv", "items.csv"]
+
+
+def test_ids_of_a_million_items_are_as_long_as_each_other():
+    """And those of fewer keep their six digits."""
+    assert sample._ids("", 3, width=sample._id_width(999_999)).to_list() == ["000001", "000002", "000003"]
+    assert sample._ids("", 1, width=sample._id_width(1_000_000)).to_list() == ["0000001"]
 
 
 def test_a_few_items_take_a_large_share(tmp_path):

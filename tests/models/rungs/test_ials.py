@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from contracts.rung_sections import Ials as Choices
 from models.rungs import ials
-from models.rungs.ials import Ials, choose_settings, fit_ials
+from models.rungs.ials import Ials, choose_settings, fit_ials, ials_refusal
 from models.validating import Validation
 
 CHOICES = Choices(factors=8, iterations=8)
@@ -131,3 +131,10 @@ def test_machine_with_an_accelerator_learns_on_the_processor_all_the_same(monkey
     monkeypatch.setattr(theirs, "__defaults__", tuple(defaults))
     learner = ials._learner(Choices(), 1.0, seed=1, threads=1)
     assert type(learner).__module__ == "implicit.cpu.als"
+
+
+def test_catalog_too_large_is_refused_with_what_was_found_expected_and_the_remedy():
+    assert ials_refusal(500_000, Choices()) is None
+    refusal = ials_refusal(10_000_000, Choices())
+    for part in ("10,000,000 items", "500,000 at most", "max-items in [ials]"):
+        assert part in refusal

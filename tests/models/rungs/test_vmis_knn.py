@@ -5,7 +5,7 @@ from contracts.rung_sections import VmisKnn as Choices
 from contracts.sections import Paths, Settings
 from models.logs.sample import write_sample
 from models.rungs.popularity import Popularity, decayed_weights
-from models.rungs.vmis_knn import VmisKnn, choose_settings, fit_vmis_knn, index_sessions
+from models.rungs.vmis_knn import VmisKnn, choose_settings, fit_vmis_knn, index_sessions, vmis_knn_refusal
 from models.splits.interactions import Interactions
 from models.splits.questions import validation_questions
 from models.splits.split import split_log
@@ -133,3 +133,10 @@ def test_sessions_teach_where_there_is_a_signal_and_only_there(tmp_path, signal,
     model = fit_vmis_knn(split.train, len(split.user_ids), popularity, Choices(), CHOSEN)
     gain = validation.ndcg_at_10(model.scores) / validation.ndcg_at_10(Popularity(popularity).scores)
     assert least < gain < most
+
+
+def test_catalog_too_large_is_refused_with_what_was_found_expected_and_the_remedy():
+    assert vmis_knn_refusal(2_000_000, Choices()) is None
+    refusal = vmis_knn_refusal(10_000_000, Choices())
+    for part in ("10,000,000 items", "2,000,000 at most", "max-items in [vmis-knn]"):
+        assert part in refusal

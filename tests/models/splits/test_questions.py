@@ -29,6 +29,16 @@ def test_each_user_is_asked_once_for_the_first_item_after_the_cutoff(interaction
     assert questions.cold == 0
 
 
+def test_of_many_questions_the_same_few_are_drawn_in_their_order(interactions_of):
+    past = interactions_of(*[(user, user, user) for user in range(40)])
+    future = interactions_of(*[(user, 50 + user, 100 + user) for user in range(40)])
+    questions = next_item_questions(past, future, users=40)
+    first, second = questions.drawn(10), questions.drawn(10)
+    assert asked(first) == asked(second) == [one for one in asked(questions) if one[0] in first.groups]
+    assert (len(first), first.left_out) == (10, 30)
+    assert questions.drawn(40) is questions and questions.left_out == 0
+
+
 def test_user_without_history_is_cold_and_asked_apart(interactions_of):
     past = interactions_of((0, 5, 1))
     future = interactions_of((2, 8, 10), (0, 9, 11))
