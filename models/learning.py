@@ -19,6 +19,7 @@ from models.rungs.sasrec import Sasrec
 from models.rungs.sasrec_batches import TrainingWindows
 from models.rungs.sasrec_training import mix_in_best_share, new_sasrec, train_network
 from models.rungs.taught import TaughtPrefixes
+from models.runs import Run
 from models.validating import Validation
 
 _COUNTING = {
@@ -29,6 +30,9 @@ _COUNTING = {
 }
 """Per rung: choose(earlier, users, popularity, choices, validation, progress) -> chosen, and
 fit(train, users, popularity, choices, chosen) -> model."""
+
+
+_NETWORKS = ("sasrec", "student")
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,17 @@ def learn_again(
     network, _ = _train(rung, variant, lesson, choices, parents, None)
     network.mix_in_popularity(lesson.popularity, chosen["popularity"])
     return network
+
+
+def help_learning(
+    rung: str, variant: str, lesson: Lesson, parents: Sequence[Run], chosen: dict[str, float] | None = None
+) -> None:
+    """Take part in `learn`, or with what was `chosen` in `learn_again`, of the first process: its network learns
+    from this process's shares too. Other rungs have no use for help."""
+    if rung in _NETWORKS:
+        choices = network_choices(rung, lesson.settings)
+        choices = msgspec.structs.replace(choices, epochs=int(chosen["epoch"])) if chosen else choices
+        _train(rung, variant, lesson, choices, [parent.model() for parent in parents], None)
 
 
 def _fit(rung: str, lesson: Lesson, chosen: dict[str, float]) -> Model:

@@ -114,12 +114,15 @@ class Sasrec(nn.Module):
 
     def encode(self, history: Tensor, last_only: bool) -> Tensor:
         """What the network makes of a history: float32 [batch, length, d], or [batch, 1, d] of the newest."""
-        length = history.shape[1]
         padding = history == PADDING
-        states = self.item_table(history.masked_fill(padding, self.items))
-        states = self.dropout(states * math.sqrt(states.shape[-1]) + self.positions[-length:])
+        return self.transform(self.item_table(history.masked_fill(padding, self.items)), padding, last_only)
+
+    def transform(self, vectors: Tensor, padding: Tensor, last_only: bool) -> Tensor:
+        """As `encode`, of the items' vectors float32 [batch, length, d] and where bool [batch, length] is none."""
+        length = vectors.shape[1]
+        states = self.dropout(vectors * math.sqrt(vectors.shape[-1]) + self.positions[-length:])
         keys_hidden = padding[:, None, None, :]
-        future = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
+        future = torch.ones(length, length, dtype=torch.bool, device=vectors.device).triu(1)
         last = len(self.blocks) - 1
         for depth, block in enumerate(self.blocks):
             newest = last_only and depth == last
