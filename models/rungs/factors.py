@@ -16,10 +16,10 @@ _LARGEST_EXACT = 50_000
 _OVERSAMPLED, _PASSES = 8, 3
 """Columns more than asked for, and how often the matrix is applied to them before they are a basis."""
 
-_NOTHING = 1e-10
+_NOTHING = 1e-6
 """Of the greatest squared length: what float32 cannot tell from rounding."""
 
-_ROWS_AT_ONCE = 1 << 16
+_ROWS_AT_ONCE = 1 << 14
 
 
 def item_factors(train: Interactions, users: int, items: int, dimension: int, seed: int) -> np.ndarray:
@@ -68,7 +68,7 @@ def _random_eigenvectors(information: sparse.csr_array, rank: int, seed: int) ->
     for _ in range(_PASSES):
         basis = _orthonormal(information @ basis)
     applied = information @ basis
-    core = sum(basis[rows].T.astype(np.float64) @ applied[rows] for rows in _pieces(items))
+    core = _product(basis, applied)
     del applied
     eigenvalues, within = np.linalg.eigh((core + core.T) / 2)
     strongest = np.argsort(-np.abs(eigenvalues), kind="stable")[:rank]
@@ -77,14 +77,17 @@ def _random_eigenvectors(information: sparse.csr_array, rank: int, seed: int) ->
 
 def _orthonormal(table: np.ndarray) -> np.ndarray:
     """The same space, in place. Directions that are nothing but rounding become zeros."""
-    pieces = _pieces(len(table))
-    square = sum(table[rows].T.astype(np.float64) @ table[rows] for rows in pieces)
-    lengths, directions = np.linalg.eigh(square)
+    lengths, directions = np.linalg.eigh(_product(table, table))
     kept = lengths > _NOTHING * lengths.max(initial=0)
     scaled = (directions * np.where(kept, 1 / np.sqrt(np.where(kept, lengths, 1)), 0)).astype(np.float32)
-    for rows in pieces:
+    for rows in _pieces(len(table)):
         table[rows] = table[rows] @ scaled
     return table
+
+
+def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """one.T @ other, float64 [columns, columns]."""
+    return sum((one[rows].T @ other[rows]).astype(np.float64) for rows in _pieces(len(one)))
 
 
 def _pieces(count: int) -> list[slice]:

@@ -1,6 +1,8 @@
 import numpy as np
 import torch
 
+from models.rungs import factors as factors_module
+from models.rungs import item_tables
 from models.rungs.factors import item_factors
 from models.rungs.item_tables import FullTable, coded_table, jpq_refusal
 
@@ -96,3 +98,51 @@ def test_log_of_few_pairs_gives_the_same_factors_every_time(interactions_of):
 def test_codebooks_that_do_not_divide_the_vector_are_refused_with_both_numbers():
     assert jpq_refusal(64, 8) is None
     assert "codebooks = 48; expected a divisor of [sasrec] dimension = 64" in jpq_refusal(64, 48)
+
+
+def test_rows_of_some_items_are_those_of_the_whole_table():
+    asked = torch.tensor([7, 0, 50])
+    for table in (coded_table(FACTORS, 4, centroids=5, seed=0), FullTable(50, 8)):
+        assert torch.equal(table.rows_of(asked), table.rows()[asked])
+
+
+def test_rows_made_once_give_the_same_scores_and_are_let_go_of():
+    table, states, bias = coded_table(FACTORS, 4, centroids=5, seed=0), torch.randn(3, 8), torch.randn(51)
+    before = table.scores(states, bias)
+    with table.made_once():
+        assert torch.equal(table.scores(states, bias), before)
+    with torch.no_grad():
+        table.centroids.mul_(2)
+    torch.testing.assert_close(table.scores(states, bias) - bias, 2 * (before - bias))
+
+
+def test_of_many_vectors_all_are_coded_and_some_are_clustered(monkeypatch):
+    """Twelve groups of equal items: whatever is drawn, equal items get equal codes, others other ones."""
+    monkeypatch.setattr(item_tables, "_CLUSTERED", 40)
+    factors = np.repeat(np.random.default_rng(1).standard_normal((12, 8)).astype(np.float32), 20, axis=0)
+    codes = coded_table(factors, 2, centroids=30, seed=0).codes.numpy()[:240].reshape(12, 20, 2)
+    assert (codes == codes[:, :1]).all() and len(np.unique(codes[:, 0], axis=0)) == 12
+
+
+def test_random_factors_of_a_large_catalog_tell_the_same_of_items_as_exact_ones(interactions_of, monkeypatch):
+    """Three groups of items, never taken together, and three dimensions: one for each."""
+    rows = [
+        (user, (user % 3) * 10 + (user * 3 + step) % 10, 100 * user + step)
+        for user in range(90)
+        for step in range(6)
+    ]
+    log = interactions_of(*rows)
+    exact = item_factors(log, 90, 30, 3, seed=0)
+    monkeypatch.setattr(factors_module, "_LARGEST_EXACT", 10)
+    monkeypatch.setattr(factors_module, "_ROWS_AT_ONCE", 7)
+    near = item_factors(log, 90, 30, 3, seed=0)
+    np.testing.assert_allclose(near @ near.T, exact @ exact.T, atol=0.05 * np.abs(exact @ exact.T).max())
+    np.testing.assert_array_equal(near, item_factors(log, 90, 30, 3, seed=0))
+
+
+def test_large_log_without_pairs_has_factors_of_zero(interactions_of, monkeypatch):
+    monkeypatch.setattr(factors_module, "_LARGEST_EXACT", 10)
+    once = interactions_of(*[(user, user % 5, user) for user in range(10)])
+    assert not item_factors(once, 10, 15, 3, seed=0).any()
+    few = interactions_of(*[(0, step, step) for step in range(3)])
+    assert np.isfinite(item_factors(few, 10, 15, 8, seed=0)).all()
