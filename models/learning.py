@@ -12,7 +12,7 @@ from models.ladder import Model
 from models.lesson import Lesson, Tuning
 from models.rungs import ease, ials, item_to_item, vmis_knn
 from models.rungs.blend import Blend, choose_share
-from models.rungs.factors import item_factors
+from models.rungs.factors import LARGEST_EXACT, item_factors
 from models.rungs.item_tables import CodedTable, FullTable, coded_table
 from models.rungs.popularity import Popularity
 from models.rungs.sasrec import Sasrec
@@ -129,19 +129,30 @@ def _train(
         student = lesson.settings.student
         windows = TaughtPrefixes(windows, lesson.items, parents[0].scores, student, training.seed, lesson.progress)
 
-    lesson.progress("network: item factors", 0, 1)
-    factors = item_factors(lesson.train, lesson.users, lesson.items, choices.dimension, training.seed)
-    lesson.progress("network: item factors", 1, 1)
+    factors = _factors(variant, lesson, choices)
 
     def make_network() -> Sasrec:
-        table = _item_table(variant, factors, lesson)
+        table = _item_table(variant, factors, lesson, choices.dimension)
         return new_sasrec(table, lesson.items, training.max_history, choices)
 
     return train_network(make_network, windows, lesson, choices, validation)
 
 
-def _item_table(variant: str, factors: np.ndarray, lesson: Lesson) -> FullTable | CodedTable:
+def _factors(variant: str, lesson: Lesson, choices: NetworkChoices) -> np.ndarray | None:
+    """What the item table starts from: codes always; whole vectors of many items start as well from nothing."""
+    if variant == "fp32" and lesson.items > LARGEST_EXACT:
+        return None
+    lesson.progress("network: item factors", 0, 1)
+    seed = lesson.settings.training.seed
+    factors = item_factors(lesson.train, lesson.users, lesson.items, choices.dimension, seed)
+    lesson.progress("network: item factors", 1, 1)
+    return factors
+
+
+def _item_table(
+    variant: str, factors: np.ndarray | None, lesson: Lesson, dimension: int
+) -> FullTable | CodedTable:
     if variant == "fp32":
-        return FullTable(lesson.items, factors.shape[1], factors)
+        return FullTable(lesson.items, dimension, factors)
     jpq = lesson.settings.jpq
     return coded_table(factors, jpq.codebooks, jpq.centroids, lesson.settings.training.seed)

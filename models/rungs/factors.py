@@ -10,7 +10,7 @@ from models.splits.interactions import Interactions
 
 _WINDOW = 5
 
-_LARGEST_EXACT = 50_000
+LARGEST_EXACT = 50_000
 """Items up to which the factorisation is exact; from there on its time grows out of hand."""
 
 _OVERSAMPLED, _PASSES = 8, 3
@@ -32,7 +32,7 @@ def item_factors(train: Interactions, users: int, items: int, dimension: int, se
     if rank < 1 or not pairs.nnz:
         return factors
     with threadpool_limits(1, "blas"):  # more threads add up in another order: other last digits
-        if items > _LARGEST_EXACT:
+        if items > LARGEST_EXACT:
             information = _positive_information_in_place(pairs + pairs.T.tocsr())
             del pairs
             eigenvalues, left = _random_eigenvectors(information, rank, seed)

@@ -133,7 +133,7 @@ def test_random_factors_of_a_large_catalog_tell_the_same_of_items_as_exact_ones(
     ]
     log = interactions_of(*rows)
     exact = item_factors(log, 90, 30, 3, seed=0)
-    monkeypatch.setattr(factors_module, "_LARGEST_EXACT", 10)
+    monkeypatch.setattr(factors_module, "LARGEST_EXACT", 10)
     monkeypatch.setattr(factors_module, "_ROWS_AT_ONCE", 7)
     near = item_factors(log, 90, 30, 3, seed=0)
     np.testing.assert_allclose(near @ near.T, exact @ exact.T, atol=0.05 * np.abs(exact @ exact.T).max())
@@ -141,7 +141,7 @@ def test_random_factors_of_a_large_catalog_tell_the_same_of_items_as_exact_ones(
 
 
 def test_large_log_without_pairs_has_factors_of_zero(interactions_of, monkeypatch):
-    monkeypatch.setattr(factors_module, "_LARGEST_EXACT", 10)
+    monkeypatch.setattr(factors_module, "LARGEST_EXACT", 10)
     once = interactions_of(*[(user, user % 5, user) for user in range(10)])
     assert not item_factors(once, 10, 15, 3, seed=0).any()
     few = interactions_of(*[(0, step, step) for step in range(3)])

@@ -74,5 +74,5 @@ def test_shares_of_a_batch_ask_together_what_the_whole_asks(interactions_of, cou
         return list(zip(asking.tolist(), batch.targets.tolist(), batch.weights.tolist(), strict=True))
 
     shares = [whole.share(number, count) for number in range(count)]
-    assert sorted(sum((asked(share) for share in shares), [])) == sorted(asked(whole))
+    assert sorted(pair for share in shares for pair in asked(share)) == sorted(asked(whole))
     assert sum(len(share.history) for share in shares) == len(whole.history)
