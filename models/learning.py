@@ -1,6 +1,8 @@
 """How each rung learns: with its choices open, and once more with the choices made."""
 
-from collections.abc import Sequence
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,13 +15,13 @@ from models.lesson import Lesson, Tuning
 from models.rungs import ease, ials, item_to_item, vmis_knn
 from models.rungs.blend import Blend, choose_share
 from models.rungs.factors import LARGEST_EXACT, item_factors
-from models.rungs.item_tables import CodedTable, FullTable, coded_table
+from models.rungs.item_tables import FullTable, coded_table, quantised_table
 from models.rungs.popularity import Popularity
 from models.rungs.sasrec import Sasrec
 from models.rungs.sasrec_batches import TrainingWindows
 from models.rungs.sasrec_training import mix_in_best_share, new_sasrec, train_network
 from models.rungs.taught import TaughtPrefixes
-from models.runs import Run
+from models.runs import WHOLE_CHECKPOINT, Run
 from models.validating import Validation
 
 _COUNTING = {
@@ -31,6 +33,9 @@ _COUNTING = {
 """Per rung: choose(earlier, users, popularity, choices, validation, progress) -> chosen, and
 fit(train, users, popularity, choices, chosen) -> model."""
 
+
+_EPOCHS_BEFORE_CODES = 2
+"""Of a whole table of many items, before it is compressed."""
 
 _NETWORKS = ("sasrec", "student")
 
@@ -129,30 +134,47 @@ def _train(
         student = lesson.settings.student
         windows = TaughtPrefixes(windows, lesson.items, parents[0].scores, student, training.seed, lesson.progress)
 
-    factors = _factors(variant, lesson, choices)
+    if lesson.items > LARGEST_EXACT:
+        start = _start_of_many_items(variant, lesson, choices, windows)
+    else:
+        start = _start_of_few_items(variant, lesson, choices)
+    return train_network(start, windows, lesson, choices, validation)
+
+
+def _start_of_few_items(variant: str, lesson: Lesson, choices: NetworkChoices) -> Callable[[], Sasrec]:
+    """The item table starts from a factorisation of the log, whole or coded."""
+    training, jpq = lesson.settings.training, lesson.settings.jpq
+    lesson.progress("network: item factors", 0, 1)
+    factors = item_factors(lesson.train, lesson.users, lesson.items, choices.dimension, training.seed)
+    lesson.progress("network: item factors", 1, 1)
 
     def make_network() -> Sasrec:
-        table = _item_table(variant, factors, lesson, choices.dimension)
+        if variant == "fp32":
+            table = FullTable(lesson.items, choices.dimension, factors)
+        else:
+            table = coded_table(factors, jpq.codebooks, jpq.centroids, training.seed)
         return new_sasrec(table, lesson.items, training.max_history, choices)
 
-    return train_network(make_network, windows, lesson, choices, validation)
+    return make_network
 
 
-def _factors(variant: str, lesson: Lesson, choices: NetworkChoices) -> np.ndarray | None:
-    """What the item table starts from: codes always; whole vectors of many items start as well from nothing."""
-    if variant == "fp32" and lesson.items > LARGEST_EXACT:
-        return None
-    lesson.progress("network: item factors", 0, 1)
-    seed = lesson.settings.training.seed
-    factors = item_factors(lesson.train, lesson.users, lesson.items, choices.dimension, seed)
-    lesson.progress("network: item factors", 1, 1)
-    return factors
+def _start_of_many_items(
+    variant: str, lesson: Lesson, choices: NetworkChoices, windows: TrainingWindows | TaughtPrefixes
+) -> Callable[[], Sasrec]:
+    """A whole table starts as well from nothing. A coded one starts from a network with a whole table that has
+    learned for a while: no factorisation of so few numbers an item tells so many items apart."""
+    training, jpq = lesson.settings.training, lesson.settings.jpq
 
+    def make_whole() -> Sasrec:
+        table = FullTable(lesson.items, choices.dimension)
+        return new_sasrec(table, lesson.items, training.max_history, choices)
 
-def _item_table(
-    variant: str, factors: np.ndarray | None, lesson: Lesson, dimension: int
-) -> FullTable | CodedTable:
     if variant == "fp32":
-        return FullTable(lesson.items, dimension, factors)
-    jpq = lesson.settings.jpq
-    return coded_table(factors, jpq.codebooks, jpq.centroids, lesson.settings.training.seed)
+        return make_whole
+    checkpoint = lesson.checkpoint.with_name(WHOLE_CHECKPOINT)
+    first = dataclasses.replace(lesson, checkpoint=checkpoint, watch=None)
+    epochs = min(choices.epochs, _EPOCHS_BEFORE_CODES)
+    whole, _ = train_network(make_whole, windows, first, msgspec.structs.replace(choices, epochs=epochs), None)
+    learned = whole.item_table.weight.detach().numpy()
+    whole.item_table = quantised_table(learned, jpq.codebooks, jpq.centroids, training.seed)
+    return lambda: copy.deepcopy(whole)

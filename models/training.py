@@ -20,7 +20,17 @@ from models.lesson import first_lesson, plain_lesson, second_lesson, with_histor
 from models.refitting import REFIT_PARTS, whole_split
 from models.rungs.ease import ease_refusal
 from models.rungs.item_tables import jpq_refusal
-from models.runs import CHECKPOINT, MODEL, RUN, SCHEMA_VERSION, Run, RunDescription, described_runs, open_run
+from models.runs import (
+    CHECKPOINT,
+    MODEL,
+    RUN,
+    SCHEMA_VERSION,
+    WHOLE_CHECKPOINT,
+    Run,
+    RunDescription,
+    described_runs,
+    open_run,
+)
 from models.splits.split import Split
 from models.tensor_file import write_tensors
 
@@ -171,7 +181,8 @@ def _once(
             content = msgspec.json.format(msgspec.json.encode(finished), indent=2)
             durable.write_bytes(run.folder / RUN, content)
         durable.make_newest(run.folder / RUN, described_runs(settings.paths.runs))
-        (run.folder / CHECKPOINT).unlink(missing_ok=True)
+        for left in (CHECKPOINT, WHOLE_CHECKPOINT):
+            (run.folder / left).unlink(missing_ok=True)
     processes.wait()
     return dataclasses.replace(open_run(run.folder), reused=found)
 

@@ -129,6 +129,16 @@ def coded_table(factors: np.ndarray, codebooks: int, centroids: int, seed: int) 
     return CodedTable(codes, vectors)
 
 
+def quantised_table(vectors: np.ndarray, codebooks: int, centroids: int, seed: int) -> CodedTable:
+    """Codes of vectors float32 [items + 1, d] that a network has learned: each part is clustered as it is, and the
+    means are the centroids, so the network's other weights keep their meaning."""
+    random, count = np.random.default_rng(seed), min(centroids, len(vectors))
+    parts = np.split(vectors, codebooks, axis=1)
+    clustered = [_cluster(np.ascontiguousarray(part), count, random) for part in parts]
+    codes = np.stack([own for _, own in clustered], axis=1).astype(np.uint8)
+    return CodedTable(codes, np.stack([means for means, _ in clustered]))
+
+
 def _cluster(vectors: np.ndarray, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Means float32 [count, width] and the cluster of each of `vectors`."""
     with warnings.catch_warnings():

@@ -99,7 +99,9 @@ def new_sasrec(table: FullTable | CodedTable, items: int, max_history: int, choi
 
 
 def _start_from_popularity(network: Sasrec, counts: np.ndarray) -> None:
-    """So that the first steps need not learn what counting knows."""
+    """So that the first steps need not learn what counting knows. A network that has learned keeps its bias."""
+    if network.item_bias.any():
+        return
     logs = np.log1p(counts)
     with torch.no_grad():
         network.item_bias[: network.items] = torch.from_numpy((logs - logs.mean()).astype(np.float32))
