@@ -14,7 +14,7 @@ from models.ladder import Model
 from models.lesson import Lesson, Tuning
 from models.rungs import ease, ials, item_to_item, vmis_knn
 from models.rungs.blend import Blend, choose_share
-from models.rungs.factors import LARGEST_EXACT, item_factors
+from models.rungs.factors import LARGEST_FACTORISED, item_factors
 from models.rungs.item_tables import FullTable, coded_table, quantised_table
 from models.rungs.popularity import Popularity
 from models.rungs.sasrec import Sasrec
@@ -134,7 +134,7 @@ def _train(
         student = lesson.settings.student
         windows = TaughtPrefixes(windows, lesson.items, parents[0].scores, student, training.seed, lesson.progress)
 
-    if lesson.items > LARGEST_EXACT:
+    if lesson.items > LARGEST_FACTORISED:
         start = _start_of_many_items(variant, lesson, choices, windows)
     else:
         start = _start_of_few_items(variant, lesson, choices)
@@ -162,7 +162,7 @@ def _start_of_many_items(
     variant: str, lesson: Lesson, choices: NetworkChoices, windows: TrainingWindows | TaughtPrefixes
 ) -> Callable[[], Sasrec]:
     """A whole table starts as well from nothing. A coded one starts from a network with a whole table that has
-    learned for a while: no factorisation of so few numbers an item tells so many items apart."""
+    learned for a while, which tells them apart better than a factorisation does."""
     training, jpq = lesson.settings.training, lesson.settings.jpq
 
     def make_whole() -> Sasrec:

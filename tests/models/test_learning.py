@@ -58,7 +58,7 @@ def test_codes_of_many_items_come_from_a_network_that_learned_whole_vectors(
     tmp_path, split, quick_settings, monkeypatch
 ):
     """Interrupted in the second part, it does not begin anew and ends with the same numbers."""
-    monkeypatch.setattr(learning, "LARGEST_EXACT", 10)
+    monkeypatch.setattr(learning, "LARGEST_FACTORISED", 10)
     sampled = {"full_softmax_scores": 0, "negatives": 32, "learning_rate": 0.01}
     whole = train(split, "sasrec:jpq", quick_settings(tmp_path / "whole", **sampled))
     assert whole.model().item_table.codes.shape == (split.catalog_size + 1, 2)

@@ -1,10 +1,9 @@
 import numpy as np
 import torch
 
-from models.rungs import factors as factors_module
 from models.rungs import item_tables
 from models.rungs.factors import item_factors
-from models.rungs.item_tables import FullTable, coded_table, jpq_refusal
+from models.rungs.item_tables import FullTable, coded_table, jpq_refusal, quantised_table
 
 FACTORS = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
 
@@ -124,25 +123,8 @@ def test_of_many_vectors_all_are_coded_and_some_are_clustered(monkeypatch):
     assert (codes == codes[:, :1]).all() and len(np.unique(codes[:, 0], axis=0)) == 12
 
 
-def test_random_factors_of_a_large_catalog_tell_the_same_of_items_as_exact_ones(interactions_of, monkeypatch):
-    """Three groups of items, never taken together, and three dimensions: one for each."""
-    rows = [
-        (user, (user % 3) * 10 + (user * 3 + step) % 10, 100 * user + step)
-        for user in range(90)
-        for step in range(6)
-    ]
-    log = interactions_of(*rows)
-    exact = item_factors(log, 90, 30, 3, seed=0)
-    monkeypatch.setattr(factors_module, "LARGEST_EXACT", 10)
-    monkeypatch.setattr(factors_module, "_ROWS_AT_ONCE", 7)
-    near = item_factors(log, 90, 30, 3, seed=0)
-    np.testing.assert_allclose(near @ near.T, exact @ exact.T, atol=0.05 * np.abs(exact @ exact.T).max())
-    np.testing.assert_array_equal(near, item_factors(log, 90, 30, 3, seed=0))
-
-
-def test_large_log_without_pairs_has_factors_of_zero(interactions_of, monkeypatch):
-    monkeypatch.setattr(factors_module, "LARGEST_EXACT", 10)
-    once = interactions_of(*[(user, user % 5, user) for user in range(10)])
-    assert not item_factors(once, 10, 15, 3, seed=0).any()
-    few = interactions_of(*[(0, step, step) for step in range(3)])
-    assert np.isfinite(item_factors(few, 10, 15, 8, seed=0)).all()
+def test_quantised_table_is_near_the_vectors_it_is_made_of():
+    vectors = np.repeat(np.random.default_rng(1).standard_normal((6, 8)).astype(np.float32), 5, axis=0)
+    table = quantised_table(vectors, 2, centroids=25, seed=0)
+    np.testing.assert_allclose(table.rows().detach().numpy(), vectors, atol=1e-5)
+    assert table.codes.shape == (30, 2)
