@@ -72,7 +72,8 @@ def _run(
     json_file: Path | None,
     arguments: dict[str, object],
 ) -> int:
-    is_first = os.environ.get("RANK", "0") == "0"  # see models/processes.py, which costs importing torch
+    together = os.environ.get("WORLD_SIZE", "1") != "1"  # under torchrun; models/processes.py would import torch
+    is_first = not together or os.environ.get("RANK", "0") == "0"
     with Reporter(mute=not is_first) as out:
         try:
             given = {key: arguments.pop(name) for name, key in flags.items()}
