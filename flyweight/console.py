@@ -27,11 +27,15 @@ class Live(Protocol):
 
 
 class Reporter:
-    """Prints to standard output; progress goes to standard error, as a bar on a terminal, else as lines."""
+    """Prints to standard output; progress goes to standard error, as a bar on a terminal, else as lines.
 
-    def __init__(self) -> None:
+    A `mute` one says nothing: torchrun starts a verb several times, and one of them speaks for all.
+    """
+
+    def __init__(self, mute: bool = False) -> None:
         width = None if sys.stdout.isatty() else WIDTH_OF_A_FILE
-        self.console = Console(highlight=False, soft_wrap=True, width=width)
+        self.console = Console(highlight=False, soft_wrap=True, width=width, quiet=mute)
+        self._mute = mute
         self._bars = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True,
@@ -60,6 +64,8 @@ class Reporter:
 
     def progress(self, task: str, done: int, total: int, note: str = "") -> None:
         """A `contracts.progress.Progress`. Many short tasks in a row are a reason to speak, as a long one is."""
+        if self._mute:
+            return
         now = time.monotonic()
         begun = self._begun.setdefault(task, now)
         if done == total:

@@ -40,14 +40,18 @@ def train(
 ) -> Outcome:
     """Learn one rung of the ladder, or all of them, from the train part of a log.
 
-    A finished run with the same log, settings, seed and code is reused; an interrupted one resumes.
+    A finished run with the same log, settings, seed and code is reused; an interrupted one resumes. Networks learn
+    in several processes where torchrun starts them, see docs/training.md.
     """
+    from models import processes
     from models.ladder import TRAININGS
     from models.training import refusal
     from models.training import train as train_rung
 
     rungs = _rungs(rung, all_rungs, TRAININGS)
-    split = _split_of(desk, interactions, split_folder)
+    if search and processes.count() > 1:
+        raise UsageFault("--search runs in one process. Search without torchrun, then train with what was found.")
+    split = processes.first_alone(lambda: _split_of(desk, interactions, split_folder))
     refusals = {name: why for name in rungs if all_rungs and (why := refusal(split, name, desk.settings))}
     settings, searches = desk.settings, []
     if search:

@@ -5,6 +5,7 @@
 """
 
 import functools
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -71,12 +72,14 @@ def _run(
     json_file: Path | None,
     arguments: dict[str, object],
 ) -> int:
-    with Reporter() as out:
+    together = os.environ.get("WORLD_SIZE", "1") != "1"  # under torchrun; models/processes.py would import torch
+    is_first = not together or os.environ.get("RANK", "0") == "0"
+    with Reporter(mute=not is_first) as out:
         try:
             given = {key: arguments.pop(name) for name, key in flags.items()}
             settings = read_settings(config, {key: value for key, value in given.items() if value is not None})
             outcome = function(Desk(settings, out), **arguments)
-            if json_file:
+            if json_file and is_first:
                 content = msgspec.json.format(msgspec.json.encode(outcome.result), indent=2)
                 durable.write_bytes(json_file, content + b"\n")
                 out.wrote(json_file, "the result as JSON")

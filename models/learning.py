@@ -1,6 +1,8 @@
 """How each rung learns: with its choices open, and once more with the choices made."""
 
-from collections.abc import Sequence
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,13 +14,14 @@ from models.ladder import Model
 from models.lesson import Lesson, Tuning
 from models.rungs import ease, ials, item_to_item, vmis_knn
 from models.rungs.blend import Blend, choose_share
-from models.rungs.factors import item_factors
-from models.rungs.item_tables import CodedTable, FullTable, coded_table
+from models.rungs.factors import LARGEST_FACTORISED, item_factors
+from models.rungs.item_tables import FullTable, coded_table, quantised_table
 from models.rungs.popularity import Popularity
 from models.rungs.sasrec import Sasrec
 from models.rungs.sasrec_batches import TrainingWindows
 from models.rungs.sasrec_training import mix_in_best_share, new_sasrec, train_network
 from models.rungs.taught import TaughtPrefixes
+from models.runs import WHOLE_CHECKPOINT, Run
 from models.validating import Validation
 
 _COUNTING = {
@@ -29,6 +32,12 @@ _COUNTING = {
 }
 """Per rung: choose(earlier, users, popularity, choices, validation, progress) -> chosen, and
 fit(train, users, popularity, choices, chosen) -> model."""
+
+
+_EPOCHS_BEFORE_CODES = 2
+"""Of a whole table of many items, before it is compressed."""
+
+_NETWORKS = ("sasrec", "student")
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,17 @@ def learn_again(
     return network
 
 
+def help_learning(
+    rung: str, variant: str, lesson: Lesson, parents: Sequence[Run], chosen: dict[str, float] | None = None
+) -> None:
+    """Take part in `learn`, or with what was `chosen` in `learn_again`, of the first process: its network learns
+    from this process's shares too. Other rungs have no use for help."""
+    if rung in _NETWORKS:
+        choices = network_choices(rung, lesson.settings)
+        choices = msgspec.structs.replace(choices, epochs=int(chosen["epoch"])) if chosen else choices
+        _train(rung, variant, lesson, choices, [parent.model() for parent in parents], None)
+
+
 def _fit(rung: str, lesson: Lesson, chosen: dict[str, float]) -> Model:
     fit, (choices, random) = _COUNTING[rung][1], _choices(rung, lesson)
     lesson.progress(f"{rung}: learning", 0, 1)
@@ -114,19 +134,47 @@ def _train(
         student = lesson.settings.student
         windows = TaughtPrefixes(windows, lesson.items, parents[0].scores, student, training.seed, lesson.progress)
 
+    if lesson.items > LARGEST_FACTORISED:
+        start = _start_of_many_items(variant, lesson, choices, windows)
+    else:
+        start = _start_of_few_items(variant, lesson, choices)
+    return train_network(start, windows, lesson, choices, validation)
+
+
+def _start_of_few_items(variant: str, lesson: Lesson, choices: NetworkChoices) -> Callable[[], Sasrec]:
+    """The item table starts from a factorisation of the log, whole or coded."""
+    training, jpq = lesson.settings.training, lesson.settings.jpq
     lesson.progress("network: item factors", 0, 1)
     factors = item_factors(lesson.train, lesson.users, lesson.items, choices.dimension, training.seed)
     lesson.progress("network: item factors", 1, 1)
 
     def make_network() -> Sasrec:
-        table = _item_table(variant, factors, lesson)
+        if variant == "fp32":
+            table = FullTable(lesson.items, choices.dimension, factors)
+        else:
+            table = coded_table(factors, jpq.codebooks, jpq.centroids, training.seed)
         return new_sasrec(table, lesson.items, training.max_history, choices)
 
-    return train_network(make_network, windows, lesson, choices, validation)
+    return make_network
 
 
-def _item_table(variant: str, factors: np.ndarray, lesson: Lesson) -> FullTable | CodedTable:
+def _start_of_many_items(
+    variant: str, lesson: Lesson, choices: NetworkChoices, windows: TrainingWindows | TaughtPrefixes
+) -> Callable[[], Sasrec]:
+    """A whole table starts as well from nothing. A coded one starts from a network with a whole table that has
+    learned for a while, which tells them apart better than a factorisation does."""
+    training, jpq = lesson.settings.training, lesson.settings.jpq
+
+    def make_whole() -> Sasrec:
+        table = FullTable(lesson.items, choices.dimension)
+        return new_sasrec(table, lesson.items, training.max_history, choices)
+
     if variant == "fp32":
-        return FullTable(lesson.items, factors.shape[1], factors)
-    jpq = lesson.settings.jpq
-    return coded_table(factors, jpq.codebooks, jpq.centroids, lesson.settings.training.seed)
+        return make_whole
+    checkpoint = lesson.checkpoint.with_name(WHOLE_CHECKPOINT)
+    first = dataclasses.replace(lesson, checkpoint=checkpoint, watch=None)
+    epochs = min(choices.epochs, _EPOCHS_BEFORE_CODES)
+    whole, _ = train_network(make_whole, windows, first, msgspec.structs.replace(choices, epochs=epochs), None)
+    learned = whole.item_table.weight.detach().numpy()
+    whole.item_table = quantised_table(learned, jpq.codebooks, jpq.centroids, training.seed)
+    return lambda: copy.deepcopy(whole)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from contracts.progress import Progress
+from contracts.progress import Progress, silent
 from contracts.sections import Settings
 from models.logs.timestamps import ORDER
 from models.rungs.popularity import Popularity, choose_half_life, decayed_weights
@@ -77,6 +77,12 @@ def second_lesson(
     items = split.catalog_size
     popularity = decayed_weights(split.train, items, half_life_days, _has_clock(split))
     return Lesson(split.train, len(split.user_ids), items, popularity, settings, checkpoint, progress)
+
+
+def plain_lesson(split: Split, settings: Settings, checkpoint: Path) -> Lesson:
+    """What a process needs that helps another's network learn: no popularity, and nobody is told anything."""
+    popularity = np.zeros(split.catalog_size, dtype=np.float32)
+    return Lesson(split.train, len(split.user_ids), split.catalog_size, popularity, settings, checkpoint, silent)
 
 
 def earlier_part(split: Split) -> Interactions:

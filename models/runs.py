@@ -19,6 +19,8 @@ from models.ladder import TRAININGS, Model, model_from_arrays
 
 SCHEMA_VERSION = 2
 RUN, MODEL, CHECKPOINT = "run.json", "model.safetensors", "checkpoint.safetensors"
+WHOLE_CHECKPOINT = f"whole-{CHECKPOINT}"
+"""Of the network that a compressed one starts from; as `CHECKPOINT`, only while it trains."""
 
 
 class RunDescription(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

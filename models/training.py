@@ -2,29 +2,40 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import msgspec
 import numpy as np
-from safetensors.numpy import save
 
-from contracts import durable, machine
+from contracts import durable
 from contracts.faults import UsageFault
 from contracts.progress import Progress, silent
 from contracts.revision import LEARNING, code_revision
 from contracts.sections import Settings
+from models import processes
 from models.ladder import PARENTS, TRAININGS, Model
-from models.learning import learn, learn_again
-from models.lesson import first_lesson, second_lesson, with_history_of
+from models.learning import help_learning, learn, learn_again
+from models.lesson import first_lesson, plain_lesson, second_lesson, with_history_of
 from models.listing import asked
 from models.refitting import REFIT_PARTS, whole_split
 from models.rungs.ease import ease_refusal
 from models.rungs.ials import ials_refusal
 from models.rungs.item_tables import jpq_refusal
 from models.rungs.vmis_knn import vmis_knn_refusal
-from models.runs import CHECKPOINT, MODEL, RUN, SCHEMA_VERSION, Run, RunDescription, described_runs, open_run
+from models.runs import (
+    CHECKPOINT,
+    MODEL,
+    RUN,
+    SCHEMA_VERSION,
+    WHOLE_CHECKPOINT,
+    Run,
+    RunDescription,
+    described_runs,
+    open_run,
+)
 from models.splits.split import Split
+from models.tensor_file import write_tensors
 
 _LIBRARIES = ("implicit", "numpy", "polars", "scipy", "threadpoolctl", "torch")
 _HALF_LIFE = "half-life-days"
@@ -48,6 +59,9 @@ def train(split: Split, name: str, settings: Settings, progress: Progress = sile
     The run lies in `settings.paths.runs`. A finished one with the same key is returned as it is, an
     interrupted one goes on from its checkpoint. Raises `UsageFault` for an unknown name, and where `refusal`
     says why not.
+
+    Several processes (see `models.processes`) come here together: the first does it all, and the others help where
+    a network learns.
     """
     if name not in TRAININGS:
         raise UsageFault(f"cannot train {name!r}; expected one of {', '.join(TRAININGS)}.")
@@ -73,7 +87,11 @@ def train(split: Split, name: str, settings: Settings, progress: Progress = sile
         )
         return finished, lesson.popularity, learnt.model
 
-    return _once(settings, description, learn_it)
+    def help_learn(run: Run) -> None:
+        lesson = plain_lesson(split, settings, run.folder / CHECKPOINT)
+        help_learning(description.rung, description.variant, lesson, parents)
+
+    return _once(settings, description, learn_it, help_learn)
 
 
 def refusal(split: Split, name: str, settings: Settings) -> str | None:
@@ -121,7 +139,11 @@ def refit(run: Run, split: Split, settings: Settings, progress: Progress = silen
         model = learn_again(first.rung, first.variant, lesson, chosen, [p.model() for p in parents])
         return description, lesson.popularity, model
 
-    return _once(settings, description, learn_it)
+    def help_learn(refitted: Run) -> None:
+        lesson = plain_lesson(whole_split(split, parts), settings, refitted.folder / CHECKPOINT)
+        help_learning(first.rung, first.variant, lesson, parents, first.chosen)
+
+    return _once(settings, description, learn_it, help_learn)
 
 
 def _settings_of(run: RunDescription, settings: Settings) -> Settings:
@@ -141,21 +163,34 @@ def _settings_of(run: RunDescription, settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, training=training, **sections)
 
 
-def _once(settings: Settings, description: RunDescription, learn_it) -> Run:
-    """The finished run of this description: found, or made by `learn_it` and written, the description last."""
+def _once(
+    settings: Settings,
+    description: RunDescription,
+    learn_it: Callable[[Run], tuple[RunDescription, np.ndarray, Model]],
+    help_learn: Callable[[Run], None],
+) -> Run:
+    """The finished run of this description: found, or made by `learn_it` and written, the description last. Where
+    several processes are at it, the first does this, and the others `help_learn`."""
     run = Run(settings.paths.runs / description.folder_name, description)
+    if not processes.is_first():
+        found = bool(processes.as_first_says(0))
+        if not found:
+            help_learn(run)
+        processes.wait()
+        return dataclasses.replace(open_run(run.folder), reused=found)
     with durable.lock(settings.paths.runs / f".{run.folder.name}.lock"):
-        if (run.folder / RUN).exists():
-            (run.folder / CHECKPOINT).unlink(missing_ok=True)
-            durable.make_newest(run.folder / RUN, described_runs(settings.paths.runs))
-            return dataclasses.replace(open_run(run.folder), reused=True)
-        finished, popularity, model = learn_it(run)
-        durable.write_bytes(run.folder / MODEL, save({"popularity": popularity} | model.to_arrays()))
-        content = msgspec.json.format(msgspec.json.encode(finished), indent=2)
-        durable.write_bytes(run.folder / RUN, content)
+        found = (run.folder / RUN).exists()
+        processes.as_first_says(found)
+        if not found:
+            finished, popularity, model = learn_it(run)
+            write_tensors(run.folder / MODEL, {"popularity": popularity} | model.to_arrays())
+            content = msgspec.json.format(msgspec.json.encode(finished), indent=2)
+            durable.write_bytes(run.folder / RUN, content)
         durable.make_newest(run.folder / RUN, described_runs(settings.paths.runs))
-        (run.folder / CHECKPOINT).unlink(missing_ok=True)
-    return open_run(run.folder)
+        for left in (CHECKPOINT, WHOLE_CHECKPOINT):
+            (run.folder / left).unlink(missing_ok=True)
+    processes.wait()
+    return dataclasses.replace(open_run(run.folder), reused=found)
 
 
 def _describe(split: Split, name: str, settings: Settings, parents: Sequence[Run]) -> RunDescription:
@@ -165,7 +200,8 @@ def _describe(split: Split, name: str, settings: Settings, parents: Sequence[Run
     for section in _SECTIONS.get(name, (rung,)):
         decisive[section] = getattr(settings, section.replace("-", "_"))
     if name in _NETWORKS:  # more threads add up in another order: other last digits
-        decisive["threads"] = settings.training.threads or machine.cores()
+        decisive["threads"] = processes.threads(settings.training.threads)
+        decisive |= {"processes": processes.count()} if processes.count() > 1 else {}
     chosen_settings = msgspec.to_builtins(decisive)
     seed, parts = settings.training.seed, ["train"]
     key = _identity(name, split.description.sha256, chosen_settings, seed, parents, parts, "")

@@ -25,7 +25,7 @@ class _Encoder(nn.Module):
 
     def forward(self, rows: Tensor, history: Tensor) -> Tensor:
         network = self.network
-        return network.encode_rows(rows, history == PADDING, last_only=network.last_only)[:, -1]
+        return network.transform(rows, history == PADDING, last_only=network.last_only)[:, -1]
 
 
 def torch_encoder(network: Sasrec, max_history: int, opset: int) -> onnx.ModelProto:

@@ -10,6 +10,9 @@ from models.splits.interactions import Interactions
 
 _WINDOW = 5
 
+LARGEST_FACTORISED = 50_000
+"""Items up to which it is worth its time; from there on networks start without."""
+
 
 def item_factors(train: Interactions, users: int, items: int, dimension: int, seed: int) -> np.ndarray:
     """float32 [items, dimension]: truncated SVD of the positive pointwise mutual information of items taken at

@@ -4,10 +4,12 @@ Both have `items + 1` rows; the last stands for PADDING.
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
-from scipy.cluster.vq import kmeans2
+from scipy.cluster.vq import kmeans2, vq
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,6 +26,9 @@ _SPARE = 16
 _ROUNDS = 15
 """Of k-means."""
 
+_CLUSTERED = 1 << 16
+"""Vectors that k-means looks at; of more, so many are drawn, and all go to the nearest of the means then."""
+
 
 class FullTable(nn.Embedding):
     """float32 [items + 1, d]. Starts at random, or near item factors float32 [items, d]."""
@@ -38,6 +43,15 @@ class FullTable(nn.Embedding):
 
     def rows(self) -> Tensor:
         return self.weight
+
+    def rows_of(self, items: Tensor) -> Tensor:
+        """Rows int64 [n] of the table, float32 [n, d], to learn by themselves: `weight` gets no gradient."""
+        return self.weight.detach().index_select(0, items).requires_grad_()
+
+    @contextmanager
+    def made_once(self) -> Iterator[None]:
+        """As `CodedTable` has it: there is nothing to make."""
+        yield
 
     def scores(self, states: Tensor, bias: Tensor) -> Tensor:
         """States [batch, d] -> [batch, items + 1]."""
@@ -58,17 +72,32 @@ class CodedTable(nn.Module):
         super().__init__()
         self.register_buffer("codes", torch.from_numpy(codes.astype(np.int32)))
         self.centroids = nn.Parameter(torch.from_numpy(centroids.astype(np.float32)))
+        self._made: Tensor | None = None
 
     def rows(self) -> Tensor:
         parts = [functional.embedding(self.codes[:, i], own) for i, own in enumerate(self.centroids)]
         return torch.cat(parts, dim=1)
 
+    def rows_of(self, items: Tensor) -> Tensor:
+        """Rows int64 [n] of the table, float32 [n, d]; nothing is made of the codes of others."""
+        codes = self.codes.index_select(0, items)
+        return torch.cat([functional.embedding(codes[:, i], own) for i, own in enumerate(self.centroids)], dim=1)
+
+    @contextmanager
+    def made_once(self) -> Iterator[None]:
+        """Inside, the rows are made once, not at every call; the centroids must stay as they are."""
+        self._made = self.rows().detach()
+        try:
+            yield
+        finally:
+            self._made = None
+
     def forward(self, indices: Tensor) -> Tensor:
-        return functional.embedding(indices, self.rows())
+        return functional.embedding(indices, self.rows() if self._made is None else self._made)
 
     def scores(self, states: Tensor, bias: Tensor) -> Tensor:
         """States [batch, d] -> [batch, items + 1]."""
-        return functional.linear(states, self.rows(), bias)
+        return functional.linear(states, self.rows() if self._made is None else self._made, bias)
 
 
 def coded_table(factors: np.ndarray, codebooks: int, centroids: int, seed: int) -> CodedTable:
@@ -83,9 +112,10 @@ def coded_table(factors: np.ndarray, codebooks: int, centroids: int, seed: int) 
     random = np.random.default_rng(seed)
     rotation, _ = np.linalg.qr(random.standard_normal((dimension, dimension)))
     with threadpool_limits(1, "blas"):  # more threads add up in another order: other last digits
-        rotated = (factors @ rotation.astype(np.float32)) * (_SPREAD / max(float(factors.std()), 1e-9))
-    known = np.flatnonzero(np.abs(factors).sum(axis=1))
-    unknown = np.setdiff1d(np.arange(items), known)
+        rotated = factors @ rotation.astype(np.float32)
+    rotated *= _SPREAD / max(float(factors.std()), 1e-9)
+    is_known = factors.any(axis=1)
+    known, unknown = np.flatnonzero(is_known), np.flatnonzero(~is_known)
     spare = max(1, centroids // _SPARE) if len(unknown) else 0
     count = min(centroids - spare, len(known))
     codes = np.zeros((items + 1, codebooks), dtype=np.uint8)
@@ -99,11 +129,26 @@ def coded_table(factors: np.ndarray, codebooks: int, centroids: int, seed: int) 
     return CodedTable(codes, vectors)
 
 
+def quantised_table(vectors: np.ndarray, codebooks: int, centroids: int, seed: int) -> CodedTable:
+    """Codes of vectors float32 [items + 1, d] that a network has learned: each part is clustered as it is, and the
+    means are the centroids, so the network's other weights keep their meaning."""
+    random, count = np.random.default_rng(seed), min(centroids, len(vectors))
+    parts = np.split(vectors, codebooks, axis=1)
+    clustered = [_cluster(np.ascontiguousarray(part), count, random) for part in parts]
+    codes = np.stack([own for _, own in clustered], axis=1).astype(np.uint8)
+    return CodedTable(codes, np.stack([means for means, _ in clustered]))
+
+
 def _cluster(vectors: np.ndarray, count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Means float32 [count, width] and the cluster of each of `vectors`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an empty cluster is a centroid that nobody uses
-        return kmeans2(vectors, count, iter=_ROUNDS, minit="points", rng=random)
+        if len(vectors) <= _CLUSTERED:
+            return kmeans2(vectors, count, iter=_ROUNDS, minit="points", rng=random)
+        drawn = np.sort(random.choice(len(vectors), _CLUSTERED, replace=False))
+        means, _ = kmeans2(vectors[drawn], count, iter=_ROUNDS, minit="points", rng=random)
+    nearest = [vq(vectors[i : i + _CLUSTERED], means)[0] for i in range(0, len(vectors), _CLUSTERED)]
+    return means, np.concatenate(nearest)
 
 
 def jpq_refusal(dimension: int, codebooks: int) -> str | None:

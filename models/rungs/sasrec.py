@@ -115,14 +115,14 @@ class Sasrec(nn.Module):
     def encode(self, history: Tensor, last_only: bool) -> Tensor:
         """What the network makes of a history: float32 [batch, length, d], or [batch, 1, d] of the newest."""
         padding = history == PADDING
-        return self.encode_rows(self.item_table(history.masked_fill(padding, self.items)), padding, last_only)
+        return self.transform(self.item_table(history.masked_fill(padding, self.items)), padding, last_only)
 
-    def encode_rows(self, rows: Tensor, padding: Tensor, last_only: bool) -> Tensor:
-        """The same of the rows [batch, length, d] of a history; `padding` bool [batch, length] is true there."""
-        length = rows.shape[1]
-        states = self.dropout(rows * math.sqrt(rows.shape[-1]) + self.positions[-length:])
+    def transform(self, vectors: Tensor, padding: Tensor, last_only: bool) -> Tensor:
+        """As `encode`, of the items' vectors float32 [batch, length, d] and where bool [batch, length] is none."""
+        length = vectors.shape[1]
+        states = self.dropout(vectors * math.sqrt(vectors.shape[-1]) + self.positions[-length:])
         keys_hidden = padding[:, None, None, :]
-        future = torch.ones(length, length, dtype=torch.bool, device=rows.device).triu(1)
+        future = torch.ones(length, length, dtype=torch.bool, device=vectors.device).triu(1)
         last = len(self.blocks) - 1
         for depth, block in enumerate(self.blocks):
             newest = last_only and depth == last

@@ -28,6 +28,24 @@ class Batch:
     weights: np.ndarray
     only_newest_asks: bool = False
 
+    def share(self, number: int, count: int) -> "Batch":
+        """Every so many-th history, from this one on, with its targets."""
+        rows, length = self.history.shape
+        of_row = np.full(rows, -1)
+        mine = np.arange(number, rows, count)
+        of_row[mine] = np.arange(len(mine))
+        row, column = np.divmod(self.asking, length)
+        asks = of_row[row] >= 0
+        pairs = asks[self.owners]
+        return Batch(
+            self.history[mine],
+            of_row[row[asks]] * length + column[asks],
+            self.targets[pairs],
+            (np.cumsum(asks) - 1)[self.owners[pairs]],
+            self.weights[pairs],
+            self.only_newest_asks,
+        )
+
 
 def of_similar_length(lengths: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:
     """Every row once, `size` at a time, in random order."""

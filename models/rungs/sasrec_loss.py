@@ -7,6 +7,9 @@ from torch.nn import functional
 _SCORES_AT_ONCE = 1 << 21
 """Scores held at a time (8 MB): few enough to stay near the processor whatever the catalog's size."""
 
+_LOWEST = -1e30
+"""Stands for the greatest of no scores; -inf less itself would be no number."""
+
 
 def softmax_loss(states: Tensor, table: Tensor, targets: Tensor, owners: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of -log p(target), where p is the softmax over all rows of `table`.
@@ -34,14 +37,15 @@ def sampled_softmax_loss(
     `sampled` int64 [n] are drawn with replacement and shared by all positions; `log_expected` [n] is the log
     of how often each was expected among the n. A sampled item that is a target of the position is left out.
     """
-    logits = states @ functional.embedding(sampled, table).T - log_expected
-    pair, place = (targets[:, None] == sampled).nonzero(as_tuple=True)
-    is_target = torch.zeros(logits.shape, dtype=torch.bool, device=states.device)
-    is_target[owners[pair], place] = True
-    others = logits.masked_fill(is_target, -torch.inf).logsumexp(dim=-1)
     own = _target_scores(states, table, targets, owners)
-    losses = torch.logaddexp(own, functional.embedding(owners, others[:, None])[:, 0]) - own
-    return weights / weights.sum() @ losses  # in this order a batch in which nothing asks costs 0, not 0 / 0
+    weights = weights / weights.sum()
+    order = sampled.argsort()
+    low, high = (torch.searchsorted(sampled[order], targets, right=right) for right in (False, True))
+    times = high - low  # how often each target is among the sampled
+    nth = torch.arange(int(times.sum()), device=low.device) - (times.cumsum(0) - times).repeat_interleave(times)
+    left_out = owners.repeat_interleave(times), order[low.repeat_interleave(times) + nth]
+    rows = functional.embedding(sampled, table)
+    return _SampledSoftmax.apply(states, rows, own, owners, weights, log_expected, left_out)
 
 
 def _target_scores(states: Tensor, table: Tensor, targets: Tensor, owners: Tensor) -> Tensor:
@@ -78,3 +82,35 @@ class _LogNormalisers(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         states_gradient, table_gradient = ctx.saved_tensors
         return gradient * states_gradient, gradient * table_gradient, None
+
+
+class _SampledSoftmax(torch.autograd.Function):
+    """Sum over pairs of weight * (log(exp(own score) + sum over sampled of exp(score - log expected)) - own).
+
+    As in `_LogNormalisers`, the gradients are made together with the value, in the room of the scores.
+    """
+
+    @staticmethod
+    def forward(
+        ctx,
+        states: Tensor,
+        rows: Tensor,
+        own: Tensor,
+        owners: Tensor,
+        weights: Tensor,
+        log_expected: Tensor,
+        left_out: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        scores = torch.mm(states, rows.T).sub_(log_expected)
+        scores[left_out] = -torch.inf
+        highest = scores.amax(dim=1).clamp_(min=_LOWEST)  # all of them may be left out
+        sums = scores.sub_(highest[:, None]).exp_().sum(dim=1)
+        others = functional.embedding(owners, (highest + sums.log())[:, None])[:, 0]
+        missed = weights * torch.sigmoid(others - own)  # the probability that goes to others
+        scores.mul_((sums.new_zeros(len(sums)).index_add_(0, owners, missed) / sums.clamp(min=1e-30))[:, None])
+        ctx.save_for_backward(scores @ rows, scores.T @ states, -missed)
+        return weights @ (torch.logaddexp(own, others) - own)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return *(gradient * saved for saved in ctx.saved_tensors), None, None, None, None

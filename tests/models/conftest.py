@@ -1,5 +1,6 @@
 """Small logs on disk."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from contracts.sections import Paths, Settings, Training
 from models.logs.sample import write_sample
 from models.splits.interactions import Interactions
 from models.splits.split import make_split
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

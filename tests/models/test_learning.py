@@ -4,9 +4,11 @@ import pytest
 from contracts.faults import Fault
 from contracts.rung_sections import Student
 from contracts.sections import Settings, Training
+from models import learning
 from models.ladder import TRAININGS
 from models.lesson import earlier_part
 from models.logs.sample import write_sample
+from models.runs import MODEL, RUN
 from models.splits.questions import holdout_questions
 from models.splits.split import make_split
 from models.training import train
@@ -50,6 +52,29 @@ def test_short_histories_need_no_long_window(tmp_path, write_csv, quick_settings
     split = make_split(write_csv(rows), tmp_path / "cut", Settings())
     settings = msgspec.structs.replace(quick_settings(tmp_path), training=Training(max_history=50, threads=1))
     assert train(split, "popularity", settings).description.settings["max-history"] == 10
+
+
+def test_codes_of_many_items_come_from_a_network_that_learned_whole_vectors(
+    tmp_path, split, quick_settings, monkeypatch
+):
+    """Interrupted in the second part, it does not begin anew and ends with the same numbers."""
+    monkeypatch.setattr(learning, "LARGEST_FACTORISED", 10)
+    sampled = {"full_softmax_scores": 0, "negatives": 32, "learning_rate": 0.01}
+    whole = train(split, "sasrec:jpq", quick_settings(tmp_path / "whole", **sampled))
+    assert whole.model().item_table.codes.shape == (split.catalog_size + 1, 2)
+    settings, seen = quick_settings(tmp_path / "parts", **sampled), []
+
+    def interrupt(task, done, total):
+        seen.append(task)
+        if task == "network: epoch 1" and "network: epoch 2" in seen:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(split, "sasrec:jpq", settings, interrupt)
+    resumed = train(split, "sasrec:jpq", settings)
+    assert resumed.description.epochs == whole.description.epochs
+    assert (resumed.folder / MODEL).read_bytes() == (whole.folder / MODEL).read_bytes()
+    assert sorted(path.name for path in resumed.folder.iterdir()) == [MODEL, RUN]
 
 
 def test_learning_rate_that_diverges_is_named(tmp_path, split, quick_settings):

@@ -1,8 +1,9 @@
 import numpy as np
 import torch
 
+from models.rungs import item_tables
 from models.rungs.factors import item_factors
-from models.rungs.item_tables import FullTable, coded_table, jpq_refusal
+from models.rungs.item_tables import FullTable, coded_table, jpq_refusal, quantised_table
 
 FACTORS = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
 
@@ -96,3 +97,34 @@ def test_log_of_few_pairs_gives_the_same_factors_every_time(interactions_of):
 def test_codebooks_that_do_not_divide_the_vector_are_refused_with_both_numbers():
     assert jpq_refusal(64, 8) is None
     assert "codebooks = 48; expected a divisor of [sasrec] dimension = 64" in jpq_refusal(64, 48)
+
+
+def test_rows_of_some_items_are_those_of_the_whole_table():
+    asked = torch.tensor([7, 0, 50])
+    for table in (coded_table(FACTORS, 4, centroids=5, seed=0), FullTable(50, 8)):
+        assert torch.equal(table.rows_of(asked), table.rows()[asked])
+
+
+def test_rows_made_once_give_the_same_scores_and_are_let_go_of():
+    table, states, bias = coded_table(FACTORS, 4, centroids=5, seed=0), torch.randn(3, 8), torch.randn(51)
+    before = table.scores(states, bias)
+    with table.made_once():
+        assert torch.equal(table.scores(states, bias), before)
+    with torch.no_grad():
+        table.centroids.mul_(2)
+    torch.testing.assert_close(table.scores(states, bias) - bias, 2 * (before - bias))
+
+
+def test_of_many_vectors_all_are_coded_and_some_are_clustered(monkeypatch):
+    """Twelve groups of equal items: whatever is drawn, equal items get equal codes, others other ones."""
+    monkeypatch.setattr(item_tables, "_CLUSTERED", 40)
+    factors = np.repeat(np.random.default_rng(1).standard_normal((12, 8)).astype(np.float32), 20, axis=0)
+    codes = coded_table(factors, 2, centroids=30, seed=0).codes.numpy()[:240].reshape(12, 20, 2)
+    assert (codes == codes[:, :1]).all() and len(np.unique(codes[:, 0], axis=0)) == 12
+
+
+def test_quantised_table_is_near_the_vectors_it_is_made_of():
+    vectors = np.repeat(np.random.default_rng(1).standard_normal((6, 8)).astype(np.float32), 5, axis=0)
+    table = quantised_table(vectors, 2, centroids=25, seed=0)
+    np.testing.assert_allclose(table.rows().detach().numpy(), vectors, atol=1e-5)
+    assert table.codes.shape == (30, 2)

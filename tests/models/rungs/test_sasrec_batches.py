@@ -59,3 +59,20 @@ def test_user_with_one_interaction_asks_nothing(interactions_of):
     windows = TrainingWindows(interactions_of((0, 1, 1), (1, 2, 2)), users=2, max_history=5)
     assert windows.count == 0
     assert questions_of(windows) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shares_of_a_batch_ask_together_what_the_whole_asks(interactions_of, count):
+    log = interactions_of(*[(user, user * 10 + item, item) for user in range(5) for item in range(1 + user)])
+    windows = TrainingWindows(log, users=5, max_history=10)
+    whole = windows.batch(*windows.epoch(9, np.random.default_rng(0))[0])
+
+    def asked(batch) -> list[tuple]:
+        length = batch.history.shape[1]
+        row, column = np.divmod(batch.asking[batch.owners], length)
+        asking = batch.history[row, column]
+        return list(zip(asking.tolist(), batch.targets.tolist(), batch.weights.tolist(), strict=True))
+
+    shares = [whole.share(number, count) for number in range(count)]
+    assert sorted(pair for share in shares for pair in asked(share)) == sorted(asked(whole))
+    assert sum(len(share.history) for share in shares) == len(whole.history)

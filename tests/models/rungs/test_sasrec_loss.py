@@ -53,6 +53,27 @@ def test_sampled_loss_comes_near_the_whole_one_as_the_sample_grows(drawn):
     assert errors[1] < 0.1 < exact
 
 
+def test_gradients_of_the_sampled_loss_are_those_of_the_formula(drawn):
+    """Weighted mean of log(e^own + sum of e^(score - log expected) over the sampled that are no targets) - own."""
+    sampled = torch.randint(30, (40,))
+    expected = torch.rand(40, dtype=torch.double)
+    scores = drawn["states"] @ drawn["table"].T
+    targets, owners = drawn["targets"], drawn["owners"]
+    is_target = torch.zeros(7, 30, dtype=torch.bool)
+    is_target[owners, targets] = True
+    others = (scores[:, sampled] - expected).masked_fill(is_target[:, sampled], -torch.inf).logsumexp(dim=1)
+    own = scores[owners, targets]
+    weights = drawn["weights"] / drawn["weights"].sum()
+    plain = weights @ (torch.logaddexp(own, others[owners]) - own)
+    ours = sampled_softmax_loss(**drawn, sampled=sampled, log_expected=expected)
+    torch.testing.assert_close(ours, plain)
+    learned = drawn["states"], drawn["table"]
+    for mine, formula in zip(
+        torch.autograd.grad(3 * ours, learned), torch.autograd.grad(3 * plain, learned), strict=True
+    ):
+        torch.testing.assert_close(mine, formula)
+
+
 def test_sampled_target_is_no_negative_of_its_own(drawn):
     one = {
         "states": drawn["states"][:1], "table": drawn["table"],
