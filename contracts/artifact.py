@@ -3,10 +3,19 @@
     manifest.json   what it is, how it was made, and the sha256 of every other file
     model.onnx      the graph: encoded history -> top-k
     model.data      its large tables, where there are any; mapped, and shared by all that serve it
-    catalog.json    item ids, item numbers and titles, in index order
-    popular.npy     every item index, most popular first: the fallback
+    popular.npy     int32: every item index, most popular first: the fallback
     probes.json     stored histories with the answer each must give
     measured-*.json figures of one machine; not sealed, names the manifest it belongs to
+
+and the catalog, in index order, in files that can be mapped (see `contracts.catalog_files`):
+
+    item-ids.txt        the item ids, UTF-8, one a line
+    item-id-ends.npy    uint32 (uint64 from 4 GB): 0, then the byte behind each of these lines (an id may hold a
+                        line break)
+    item-id-table.npy   uint32: the hash table from item id to item index, see `contracts.id_table`
+    item-numbers.npy    uint32: the number of each item, see `contracts.item_numbers`
+    number-indices.npy  int32: at place n the index of the item with number n, -1 where none has it and at the end
+    titles.txt, title-ends.npy   the same for titles, where there are any; an item without one has an empty line
 
 `version` is the first 12 hex digits of the manifest's sha256. Directories are named
 `RUNG-VARIANT-VERSION` under `artifacts/`, so sealing the same content twice gives the same place.
@@ -23,14 +32,15 @@ import msgspec
 import numpy as np
 
 from contracts import durable
+from contracts.catalog_files import CATALOG_FILES, READ_UP_TO, TITLE_ENDS, TITLES, open_catalog, write_catalog
 from contracts.encoding import Catalog, RepeatPolicy
 from contracts.faults import ArtifactFault
+from contracts.mapped_files import REMEDY, map_array
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MODEL_DATA = "model.data"
-MANIFEST, MODEL, CATALOG, POPULAR, PROBES = (
-    "manifest.json", "model.onnx", "catalog.json", "popular.npy", "probes.json",
-)  # fmt: skip
+MANIFEST, MODEL, POPULAR, PROBES = "manifest.json", "model.onnx", "popular.npy", "probes.json"
+_ALWAYS_SEALED = {MODEL, POPULAR, PROBES, *CATALOG_FILES}
 
 
 class Tensor(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,12 +105,6 @@ class Probe(msgspec.Struct, forbid_unknown_fields=True):
     scores: list[float]
 
 
-class CatalogFile(msgspec.Struct, forbid_unknown_fields=True):
-    item_ids: list[str]
-    item_numbers: list[int]
-    titles: list[str]
-
-
 @dataclass(frozen=True)
 class Artifact:
     """A sealed directory that was opened and, unless said otherwise, verified."""
@@ -125,13 +129,14 @@ class Artifact:
 
     @cached_property
     def catalog(self) -> Catalog:
-        file = msgspec.json.decode((self.path / CATALOG).read_bytes(), type=CatalogFile)
-        return Catalog(file.item_ids, np.asarray(file.item_numbers, dtype=np.int64), file.titles)
+        has_titles = TITLES in self.manifest.files
+        return open_catalog(self.path, self.manifest.items, has_titles=has_titles)
 
     @cached_property
     def popular(self) -> np.ndarray:
         """int32 `[items]`: every item index, most popular first."""
-        return np.load(self.path / POPULAR, allow_pickle=False)
+        popular = map_array(self.path / POPULAR, "i4", self.manifest.items)
+        return popular if len(popular) > READ_UP_TO else popular.copy()
 
     @cached_property
     def probes(self) -> list[Probe]:
@@ -155,8 +160,7 @@ def seal(
     stem = f"{manifest.rung}-{manifest.variant}"
     with durable.draft_directory(artifacts / stem) as folder:
         write_model(folder / MODEL)
-        file = CatalogFile(list(catalog.item_ids), catalog.item_numbers.tolist(), list(catalog.titles))
-        (folder / CATALOG).write_bytes(msgspec.json.encode(file))
+        write_catalog(folder, catalog)
         np.save(folder / POPULAR, popular.astype(np.int32), allow_pickle=False)
         (folder / PROBES).write_bytes(msgspec.json.encode(make_probes(folder / MODEL)))
         sealed = {path.name: _seal_of(path) for path in sorted(folder.iterdir())}
@@ -166,7 +170,7 @@ def seal(
         if not _is_whole(place):
             durable.publish_directory(folder, place)
         durable.make_newest(place / MANIFEST, _manifests(artifacts))
-    return open_artifact(place)
+    return open_artifact(place, verify=False)  # what was sealed just now, or read just now
 
 
 def open_artifact(path: Path, *, verify: bool = True) -> Artifact:
@@ -231,7 +235,9 @@ def _decode_manifest(path: Path, content: bytes) -> Manifest:
 
 def _refuse_unsealed(path: Path, manifest: Manifest) -> None:
     """Whatever serves must be sealed, and nothing that is sealed may lie elsewhere."""
-    missing = sorted({MODEL, CATALOG, POPULAR, PROBES} - manifest.files.keys())
+    missing = sorted(_ALWAYS_SEALED - manifest.files.keys())
+    if (TITLES in manifest.files) != (TITLE_ENDS in manifest.files):
+        missing += sorted({TITLES, TITLE_ENDS} - manifest.files.keys())
     outside = sorted(name for name in manifest.files if Path(name).name != name)
     if missing or outside:
         found = f"does not seal {', '.join(missing)}" if missing else f"seals {outside[0]!r}, which lies elsewhere"
@@ -244,12 +250,11 @@ def _seal_of(path: Path) -> SealedFile:
 
 
 def _verify(path: Path, expected: SealedFile) -> None:
-    remedy = "Copy the artifact again, or export the run again with `flyweight export`."
     if not path.is_file():
-        raise ArtifactFault(f"{path} is missing, but the manifest seals it. {remedy}")
+        raise ArtifactFault(f"{path} is missing, but the manifest seals it. {REMEDY}")
     size = path.stat().st_size
     if size != expected.size_bytes:
-        raise ArtifactFault(f"{path} has {size} bytes, the manifest says {expected.size_bytes}. {remedy}")
+        raise ArtifactFault(f"{path} has {size} bytes, the manifest says {expected.size_bytes}. {REMEDY}")
     found = _seal_of(path).sha256
     if found != expected.sha256:
-        raise ArtifactFault(f"{path} has sha256 {found}, the manifest says {expected.sha256}. {remedy}")
+        raise ArtifactFault(f"{path} has sha256 {found}, the manifest says {expected.sha256}. {REMEDY}")

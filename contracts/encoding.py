@@ -5,11 +5,13 @@ The order of the steps is the contract: drop what the catalog does not hold, kee
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
+
+from contracts.mapped_files import MappedTexts
 
 PADDING = -1
 """Item index that means nothing. Graphs and models hold one extra last row for it."""
@@ -18,44 +20,72 @@ RepeatPolicy = Literal["mask", "keep", "drop-last", "first"]
 REPEAT_POLICIES: tuple[RepeatPolicy, ...] = get_args(RepeatPolicy)
 
 
-@dataclass(frozen=True)
 class Catalog:
     """All servable items in index order: index i is row i of the model.
 
-    `item_numbers[i]` is the stable number of `item_ids[i]` (see `contracts.item_numbers`).
+    `item_numbers[i]` (uint32) is the stable number of `item_ids[i]` (see `contracts.item_numbers`).
     `titles` is empty or as long as `item_ids`; an unknown title is "".
     """
 
-    item_ids: Sequence[str]
-    item_numbers: np.ndarray
-    titles: Sequence[str] = ()
-    index_of_id: dict[str, int] = field(init=False, repr=False)
-    index_of_number: np.ndarray = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        numbers = np.asarray(self.item_numbers, dtype=np.int64)
-        by_number = np.full(int(numbers.max()) + 2 if len(numbers) else 1, PADDING, dtype=np.int32)
-        by_number[numbers] = np.arange(len(numbers), dtype=np.int32)
-        object.__setattr__(self, "item_numbers", numbers)
-        object.__setattr__(self, "index_of_id", {item: i for i, item in enumerate(self.item_ids)})
-        object.__setattr__(self, "index_of_number", by_number)
+    def __init__(
+        self,
+        item_ids: Sequence[str],
+        item_numbers: np.ndarray,
+        titles: Sequence[str] = (),
+        *,
+        index_of: Callable[[str], int | None] | None = None,
+        index_of_number: np.ndarray | None = None,
+    ) -> None:
+        """`index_of` and `index_of_number` are made out of the others where they are not given."""
+        self.item_ids = item_ids
+        self.item_numbers = np.asarray(item_numbers, dtype=np.uint32)
+        self.titles = titles
+        if index_of is not None:
+            self.index_of = index_of
+        if index_of_number is None:
+            index_of_number = indices_by_number(self.item_numbers)
+        self.index_of_number = index_of_number
 
     def __len__(self) -> int:
         return len(self.item_ids)
 
+    @cached_property
+    def index_of(self) -> Callable[[str], int | None]:
+        """The item index of an id; None for one outside the catalog."""
+        return {item: i for i, item in enumerate(self.item_ids)}.get
+
+    @cached_property
+    def ids_of(self) -> Callable[[Sequence[int]], list[str]]:
+        """The ids of these item indices, each from 0."""
+        if isinstance(self.item_ids, MappedTexts):
+            return self.item_ids.chosen
+        get = self.item_ids.__getitem__
+        return lambda indices: list(map(get, indices))
+
     def title(self, index: int) -> str:
         """The title of an item, or its id where the log brought none."""
-        return (self.titles[index] if self.titles else "") or self.item_ids[index]
+        return (self.titles[index] if len(self.titles) else "") or self.item_ids[index]
 
     def indices_of_ids(self, ids: Iterable[str]) -> list[int]:
         """Item indices in the order given; an id outside the catalog is dropped."""
-        get = self.index_of_id.get
-        return [i for i in map(get, ids) if i is not None]
+        return [i for i in map(self.index_of, ids) if i is not None]
+
+    def places_of_ids(self, ids: Sequence[str]) -> np.ndarray:
+        """int32, as long as `ids`: the item index of each, PADDING for one outside the catalog."""
+        found = (PADDING if index is None else index for index in map(self.index_of, ids))
+        return np.fromiter(found, dtype=np.int32, count=len(ids))
 
     def indices_of_numbers(self, numbers: np.ndarray) -> np.ndarray:
         """int32 item indices in the order given; a number outside the catalog is dropped."""
         indices = self.index_of_number.take(numbers, mode="clip")  # the last is PADDING: all larger land there
         return indices[indices != PADDING]
+
+
+def indices_by_number(numbers: np.ndarray) -> np.ndarray:
+    """int32: at place n the index of the item with number n, PADDING where none has it and at the end."""
+    by_number = np.full(int(numbers.max()) + 2 if len(numbers) else 1, PADDING, dtype=np.int32)
+    by_number[numbers] = np.arange(len(numbers), dtype=np.int32)
+    return by_number
 
 
 def encode_histories(histories: Sequence[Sequence[int]], max_history: int) -> np.ndarray:

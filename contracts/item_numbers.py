@@ -4,6 +4,7 @@ The feature cache holds numbers, so that promoting another artifact re-materiali
 is `artifacts/item-numbers`: one line per item, number = line (from 0), the id JSON-quoted.
 """
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from contracts import durable
 from contracts.faults import ArtifactFault
 
 FILE_NAME = "item-numbers"
+_LINES = msgspec.json.Decoder(str)
+_COPIED_AT_ONCE, _ENCODED_AT_ONCE = 2**20, 100_000
 
 
 def append(artifacts: Path, item_ids: Iterable[str]) -> dict[str, int]:
@@ -25,11 +28,11 @@ def append(artifacts: Path, item_ids: Iterable[str]) -> dict[str, int]:
     path = artifacts / FILE_NAME
     with durable.lock(artifacts / f".{FILE_NAME}.lock"):
         table = load(artifacts)
-        known = len(table)
-        for item_id in item_ids:
-            table.setdefault(item_id, len(table))
-        if len(table) > known or not path.exists():
-            durable.write_bytes(path, b"".join(msgspec.json.encode(item) + b"\n" for item in table))
+        new = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in table]
+        if new or not path.exists():
+            with durable.new_file(path) as temporary:
+                _write(path, new, temporary)
+            table.update(zip(new, range(len(table), len(table) + len(new)), strict=True))
         return table
 
 
@@ -39,14 +42,29 @@ def load(artifacts: Path) -> dict[str, int]:
     if not path.exists():
         return {}
     remedy = "Restore it from a backup; without it every feature cache must be materialized again."
+    content = path.read_bytes()
+    lines = content.count(b"\n")
     try:
-        ids = [msgspec.json.decode(line, type=str) for line in path.read_bytes().splitlines()]
+        ids = _LINES.decode_lines(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ArtifactFault(f"{path} is damaged ({error}): expected one JSON string per line. {remedy}") from error
-    table = {item_id: number for number, item_id in enumerate(ids)}
+    if len(ids) != lines:
+        found = f"{lines} lines with {len(ids)} strings"
+        raise ArtifactFault(f"{path} is damaged (found {found}): expected one JSON string per line. {remedy}")
+    table = dict(zip(ids, range(len(ids)), strict=True))
     if len(table) < len(ids):
         raise ArtifactFault(f"{path} is damaged: found an item twice, expected each once. {remedy}")
     return table
+
+
+def _write(known: Path, new: list[str], place: Path) -> None:
+    """What stands in the file `known`, if there is one, and the new ids behind it."""
+    with place.open("wb") as written:
+        if known.exists():
+            with known.open("rb") as lines:
+                shutil.copyfileobj(lines, written, _COPIED_AT_ONCE)
+        for start in range(0, len(new), _ENCODED_AT_ONCE):
+            written.write(msgspec.json.Encoder().encode_lines(new[start : start + _ENCODED_AT_ONCE]))
 
 
 def numbers_of(table: dict[str, int], item_ids: Iterable[str]) -> np.ndarray:

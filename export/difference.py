@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from contracts.artifact import Artifact
-from contracts.encoding import Catalog
+from contracts.encoding import PADDING, Catalog
 from service.popular import PopularList
 from service.predictor import OnnxPredictor
 from service.ranking import Query, rank
@@ -149,14 +149,13 @@ def _file_changes(a: Artifact, b: Artifact) -> list[FileChange]:
 
 
 def _catalog_change(a: Catalog, b: Catalog) -> CatalogChange:
-    added = [item for item in b.item_ids if item not in a.index_of_id]
-    removed = [item for item in a.item_ids if item not in b.index_of_id]
-    both = [item for item in a.item_ids if item in b.index_of_id]
-    order = np.array([b.index_of_id[item] for item in both])
-    retitled = sum(a.title(a.index_of_id[item]) != b.title(b.index_of_id[item]) for item in both)
+    in_b, in_a = b.places_of_ids(a.item_ids), a.places_of_ids(b.item_ids)
+    both = np.flatnonzero(in_b != PADDING)
+    removed, added = np.flatnonzero(in_b == PADDING), np.flatnonzero(in_a == PADDING)
+    retitled = sum(a.title(i) != b.title(j) for i, j in zip(both.tolist(), in_b[both].tolist(), strict=True))
     return CatalogChange(
-        len(a), len(b), len(added), len(removed), bool((np.diff(order) > 0).all()), retitled,
-        added[:NAMED_ITEMS], removed[:NAMED_ITEMS],
+        len(a), len(b), len(added), len(removed), bool((np.diff(in_b[both]) > 0).all()), retitled,
+        b.ids_of(added[:NAMED_ITEMS].tolist()), a.ids_of(removed[:NAMED_ITEMS].tolist()),
     )  # fmt: skip
 
 

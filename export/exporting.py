@@ -114,7 +114,7 @@ def export_untrained(
     compressed variant is to fp32 is not asked: random scores have no order to keep. Raises `UsageFault`
     where `name` (see `models.untrained.UNTRAINED`) has no such variant.
     """
-    catalog = Catalog([str(i) for i in range(items)], np.arange(items))
+    catalog = Catalog(list(map(str, range(items))), np.arange(items, dtype=np.uint32))
     rng = np.random.default_rng(settings.training.seed)
     histories = [rng.integers(items, size=settings.training.max_history).tolist() for _ in range(32)]
     rung, _, own = name.partition(":")

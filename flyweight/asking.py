@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from contracts.faults import RunNotValid, UsageFault
@@ -58,15 +58,16 @@ def _explained(url: str) -> Iterator[None]:
         raise RunNotValid(f"{url} gives no answer now: {error}") from error
 
 
-def titles_of_promoted(settings: Settings) -> dict[str, str]:
-    """Item id -> title of what is promoted here; empty where nothing is, or it has no titles."""
+def titles_of_promoted(settings: Settings, item_ids: Iterable[str]) -> dict[str, str]:
+    """Item id -> title in what is promoted here; empty where nothing is, or it has no titles."""
     from contracts.artifact import open_artifact
 
     place = read_pointer(settings.paths.artifacts) or read_pointer(settings.paths.bundle)
     if place is None:
         return {}
     catalog = open_artifact(place, verify=False).catalog
-    return dict(zip(catalog.item_ids, catalog.titles, strict=True)) if catalog.titles else {}
+    places = {item_id: catalog.index_of(item_id) for item_id in item_ids} if len(catalog.titles) else {}
+    return {item_id: catalog.titles[index] for item_id, index in places.items() if index is not None}
 
 
 def show_answer(question: Mapping[str, object], answer: "Answer", titles: Mapping[str, str]) -> str:

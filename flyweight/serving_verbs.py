@@ -106,8 +106,8 @@ def ask(desk: Desk, users: tuple[str, ...], url: str | None, history: str | None
     questions = [{"user_id": user, "k": k} for user in users]
     if history:
         questions.append({"history": history.split(","), "k": k})
-    titles = titles_of_promoted(desk.settings)
     answers = ask_all(base, questions)
+    titles = titles_of_promoted(desk.settings, {item.item_id for answer in answers for item in answer.items})
     for question, answer in zip(questions, answers, strict=True):
         desk.out.say(show_answer(question, answer, titles))
     return Outcome({"answers": answers})

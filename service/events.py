@@ -64,7 +64,7 @@ class EventRecorder:
     def _number_of(self, event: Event) -> int | None:
         """None for an item that the catalog does not hold: the stream keeps it, the history cannot."""
         catalog = self._rollout.current.catalog
-        index = catalog.index_of_id.get(event.item_id)
+        index = catalog.index_of(event.item_id)
         return None if index is None else int(catalog.item_numbers[index])
 
 

@@ -186,6 +186,6 @@ def _chosen(queries: list[Query], marks: list[bool]) -> list[Query]:
 def _name_items(serving: Serving, ranking: Ranking, source: Source, reason: Reason) -> Recommendation:
     if source is not Source.MODEL:
         telemetry.count_fallback(reason)
-    ids = serving.catalog.item_ids
-    items = [Item(ids[item], score) for item, score in zip(ranking.items, ranking.scores, strict=True)]
+    ids = serving.catalog.ids_of(ranking.items)
+    items = [Item(item_id, score) for item_id, score in zip(ids, ranking.scores, strict=True)]
     return Recommendation(items, serving, source, reason)

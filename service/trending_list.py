@@ -30,5 +30,4 @@ def _put_in_front(serving: Serving, numbers: np.ndarray) -> PopularList | None:
     first = serving.catalog.indices_of_numbers(numbers)
     if not len(first):
         return None
-    popular = serving.artifact.popular
-    return PopularList(np.concatenate([first, popular[~np.isin(popular, first)]]))
+    return PopularList(serving.artifact.popular, front=first)

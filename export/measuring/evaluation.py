@@ -74,7 +74,7 @@ class Answers:
 
 def codes_to_indices(catalog: Catalog, item_ids: Sequence[str]) -> np.ndarray:
     """int32 `[codes]`: the item index of each of a log's items, PADDING where the catalog has none."""
-    return np.array([catalog.index_of_id.get(item, PADDING) for item in item_ids], dtype=np.int32)
+    return catalog.places_of_ids(item_ids)
 
 
 def answer(

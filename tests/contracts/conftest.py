@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contracts.artifact import Artifact, Manifest, Probe, seal
+from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, Probe, seal
 from contracts.encoding import Catalog
 from contracts.graph import graph_inputs, graph_outputs
 
@@ -22,7 +22,7 @@ def seal_one(artifacts: Path) -> Callable[..., Artifact]:
 
     def seal_small(rung: str = "popularity", variant: str = "fp32", model: bytes = b"graph") -> Artifact:
         manifest = Manifest(
-            schema_version=1,
+            schema_version=SCHEMA_VERSION,
             rung=rung,
             variant=variant,
             run="run-1",

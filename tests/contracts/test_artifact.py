@@ -6,7 +6,8 @@ import os
 import msgspec
 import pytest
 
-from contracts.artifact import CATALOG, MANIFEST, MODEL, POPULAR, PROBES, open_artifact, sealed_artifacts
+from contracts.artifact import MANIFEST, MODEL, POPULAR, PROBES, open_artifact, sealed_artifacts
+from contracts.catalog_files import CATALOG_FILES, TITLE_ENDS, TITLES
 from contracts.faults import ArtifactFault
 
 
@@ -81,7 +82,7 @@ def test_error_while_sealing_leaves_nothing(seal_one, artifacts):
     assert sealed_artifacts(artifacts) == []
 
 
-@pytest.mark.parametrize("name", [MODEL, CATALOG, POPULAR, PROBES])
+@pytest.mark.parametrize("name", [MODEL, POPULAR, PROBES, *CATALOG_FILES, TITLES, TITLE_ENDS])
 def test_missing_file_is_refused_by_name_with_the_remedy(seal_one, name):
     path = seal_one().path
     (path / name).unlink()
@@ -96,7 +97,7 @@ def test_wrong_size_is_refused_with_both_sizes(seal_one):
     assert f"{MODEL} has 14 bytes, the manifest says 5." in refusal_of(path)
 
 
-@pytest.mark.parametrize("name", [MODEL, CATALOG, POPULAR, PROBES])
+@pytest.mark.parametrize("name", [MODEL, POPULAR, PROBES, *CATALOG_FILES, TITLES, TITLE_ENDS])
 def test_one_changed_byte_is_refused_with_both_checksums(seal_one, name):
     path = seal_one().path
     content = bytearray((path / name).read_bytes())
@@ -109,11 +110,13 @@ def test_one_changed_byte_is_refused_with_both_checksums(seal_one, name):
 
 def test_other_schema_version_is_refused_with_both_versions(seal_one):
     path = seal_one().path
-    rewrite_manifest(path, schema_version=2)
-    assert "schema version 2, this code reads 1" in refusal_of(path)
+    rewrite_manifest(path, schema_version=1)
+    message = refusal_of(path)
+    assert "schema version 1, this code reads 2" in message
+    assert "Export the run again" in message
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema_version": 1}', b'{"run": "\xff"}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema_version": 2}', b'{"run": "\xff"}'])
 def test_damaged_manifest_is_refused(seal_one, content):
     path = seal_one().path
     (path / MANIFEST).write_bytes(content)
@@ -138,7 +141,7 @@ def test_listing_does_not_verify_so_that_a_damaged_file_can_be_named(seal_one, a
     assert [artifact.path for artifact in sealed_artifacts(artifacts)] == [path]
 
 
-@pytest.mark.parametrize("name", [MODEL, CATALOG, POPULAR, PROBES])
+@pytest.mark.parametrize("name", [MODEL, POPULAR, PROBES, *CATALOG_FILES, TITLES, TITLE_ENDS])
 def test_artifact_whose_manifest_leaves_a_file_unsealed_is_refused(seal_one, name):
     path = seal_one().path
     files = msgspec.json.decode((path / MANIFEST).read_bytes())["files"]

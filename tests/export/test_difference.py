@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import pytest
 
-from contracts.artifact import Artifact, Manifest, Probe, Training, seal
+from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, Probe, Training, seal
 from contracts.encoding import Catalog
 from contracts.graph import graph_inputs, graph_outputs
 from export.difference import differ
@@ -29,8 +29,8 @@ def make(tmp_path):
     def sealed(scores, items=ITEMS, *, probes=((0,), (1, 2)), policy="mask", **training) -> Artifact:
         scores = np.asarray(scores, dtype=np.float32)
         manifest = Manifest(
-            1, "popularity", "fp32", "run", len(items), MAX_HISTORY, policy, 20, graph_inputs(MAX_HISTORY),
-            graph_outputs(), msgspec.structs.replace(TRAINING, **training),
+            SCHEMA_VERSION, "popularity", "fp32", "run", len(items), MAX_HISTORY, policy, 20,
+            graph_inputs(MAX_HISTORY), graph_outputs(), msgspec.structs.replace(TRAINING, **training),
         )  # fmt: skip
         catalog = Catalog(items, np.arange(len(items)), [f"title of {item}" for item in items])
         graph = graph_of(Popularity(scores), MAX_HISTORY, 20)

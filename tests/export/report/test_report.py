@@ -7,19 +7,22 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from contracts.artifact import (
-    CATALOG,
     MANIFEST,
     PROBES,
+    SCHEMA_VERSION,
     Artifact,
-    CatalogFile,
     Manifest,
     Probe,
+    SealedFile,
     Training,
 )
+from contracts.catalog_files import TITLES, write_catalog
+from contracts.encoding import Catalog
 from contracts.faults import ArtifactFault
 from contracts.sections import Promotion
 from export.measuring.evaluation import Estimate, Evaluation, Slice
@@ -51,15 +54,15 @@ def candidate(folder: Path, name: str, ndcg: float, p50_ms: float, size_mb: floa
     rung, variant = name.split(":")
     place = folder / f"{rung}-{variant}-0123"
     place.mkdir(parents=True, exist_ok=True)
-    catalog = CatalogFile(["a", "b", "c"], [0, 1, 2], [HOSTILE, "Tom & Jerry", ""])
-    (place / CATALOG).write_bytes(msgspec.json.encode(catalog))
+    write_catalog(place, Catalog(["a", "b", "c"], np.arange(3), [HOSTILE, "Tom & Jerry", ""]))
     (place / PROBES).write_bytes(msgspec.json.encode([Probe([0], [1, 2], [1.0, 0.5])]))
     training = Training(
         log_sha256="a" * 64, split_sha256="b" * 64, protocol="time-split", parts=["train"], interactions=1000,
         users=100, seed=1, settings={"max-history": 50}, chosen={"half-life-days": 7.0},
         policies={"mask": 0.1, "keep": 0.2}, code_revision="revision", libraries={"numpy": "2"},
     )  # fmt: skip
-    manifest = Manifest(1, rung, variant, f"{rung}-run", 3, 50, "mask", 20, [], [], training)
+    manifest = Manifest(SCHEMA_VERSION, rung, variant, f"{rung}-run", 3, 50, "mask", 20, [], [], training)
+    manifest.files[TITLES] = SealedFile("0", 0)
     (place / MANIFEST).write_bytes(msgspec.json.encode(manifest))
     metrics = {"NDCG@10": estimate(ndcg), "HitRate@10": estimate(2 * ndcg), "Coverage@10": estimate(0.5, 0)}
     slices = {"cold users": Slice(7, {"NDCG@10": estimate(0.0321)})}
