@@ -20,8 +20,8 @@ TITLES, TITLE_ENDS = "titles.txt", "title-ends.npy"
 CATALOG_FILES = IDS, ID_ENDS, ID_TABLE, NUMBERS, INDICES
 """What every catalog has. Titles are there where the log had some."""
 
-READ_UP_TO = 200_000
-"""Items of a catalog that is read. So many cost a worker about 40 MB and half a second; see docs/decisions."""
+READ_UP_TO = 100_000
+"""Items of a catalog that is read. So many take about 15 MB of each worker; see docs/decisions."""
 
 
 def write_catalog(folder: Path, catalog: Catalog) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from contracts import durable
 from contracts.artifact import MODEL, Artifact, Manifest, Probe, seal
-from contracts.encoding import Catalog, encode_excluded, encode_histories
+from contracts.encoding import Catalog
 from contracts.sections import Settings
 from export.graphs.outline import Outline, write_outline
 from service.predictor import OnnxPredictor
@@ -55,8 +55,9 @@ class Sealing:
 
 
 def _probes(predictor: OnnxPredictor, histories: list[list[int]]) -> list[Probe]:
-    encoded = encode_histories(histories, predictor.max_history)
-    items, scores = predictor.predict(encoded, encode_excluded(histories), PROBE_ITEMS)
+    if not histories:
+        return []
+    items, scores = predictor.ask_probes(histories, PROBE_ITEMS)
     return [
         Probe(history, row[np.isfinite(kept)].tolist(), kept[np.isfinite(kept)].tolist())
         for history, row, kept in zip(histories, items, scores, strict=True)

@@ -1,5 +1,7 @@
 """One artifact's graph in onnxruntime: the predictor that serves, and that measures and evaluates."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnxruntime as ort
 
@@ -10,6 +12,9 @@ from contracts.graph import EXCLUDED, HISTORY, ITEMS, SCORES, K, graph_inputs, g
 
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
 """How far a replayed score may be from the sealed one: another processor rounds differently."""
+
+_SCORES_AT_ONCE = 4_000_000
+"""Bounds the memory that asking the probes takes."""
 
 _DTYPES = {"tensor(int32)": "int32", "tensor(int64)": "int64", "tensor(float)": "float32"}
 _REMEDY = "Export the run again with `flyweight export`, or promote another artifact."
@@ -45,9 +50,8 @@ class OnnxPredictor:
         probes = self.artifact.probes
         if not probes:
             return
-        histories = [probe.history for probe in probes]
         k = max(max(len(probe.items) for probe in probes), 1)
-        items, scores = self.predict(encode_histories(histories, self.max_history), encode_excluded(histories), k)
+        items, scores = self.ask_probes([probe.history for probe in probes], k)
         for number, probe in enumerate(probes):
             count = len(probe.items)
             found = items[number, :count].tolist()
@@ -56,6 +60,18 @@ class OnnxPredictor:
                     f"{self.artifact.path} answers its probe {number} with items {found}, sealed is "
                     f"{probe.items} (scores within {_RELATIVE:.1%}). {_REMEDY}"
                 )
+
+
+    def ask_probes(self, histories: Sequence[Sequence[int]], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Items and scores as `predict` gives them, with all of each history excluded.
+
+        Of a large catalog few are asked at once: what the engine once took it keeps, and a worker that began with
+        32 rows of ten million scores would hold a gigabyte for ever.
+        """
+        rows = max(1, _SCORES_AT_ONCE // self.items)
+        pieces = [histories[start : start + rows] for start in range(0, len(histories), rows)]
+        answers = [self.predict(encode_histories(p, self.max_history), encode_excluded(p), k) for p in pieces]
+        return tuple(np.concatenate(each) for each in zip(*answers, strict=True))
 
 
 def _open_session(artifact: Artifact, threads: int) -> ort.InferenceSession:

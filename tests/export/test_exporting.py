@@ -6,7 +6,7 @@ import pytest
 
 from contracts import item_numbers
 from contracts.artifact import MANIFEST, Artifact, open_artifact
-from contracts.catalog_files import CATALOG_FILES
+from contracts.catalog_files import CATALOG_FILES, TITLE_ENDS, TITLES
 from contracts.faults import UsageFault
 from export.exporting import export_run, export_untrained
 from export.sealing import PROBE_ITEMS
@@ -33,7 +33,7 @@ def test_the_same_run_exported_twice_has_the_same_bytes(rung, run_of, elsewhere,
     again = fp32_of(run_of(rung), elsewhere)
     assert again.path == once.path
     assert contents(once) == contents(exported.artifact(rung))
-    assert set(once.manifest.files) == {"model.onnx", "popular.npy", "probes.json", *CATALOG_FILES}
+    assert set(once.manifest.files) == {"model.onnx", "popular.npy", "probes.json", *CATALOG_FILES, TITLES, TITLE_ENDS}
 
 
 def test_train_and_export_never_read_the_holdout(exported, tmp_path):
