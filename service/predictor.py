@@ -61,7 +61,6 @@ class OnnxPredictor:
                     f"{probe.items} (scores within {_RELATIVE:.1%}). {_REMEDY}"
                 )
 
-
     def ask_probes(self, histories: Sequence[Sequence[int]], k: int) -> tuple[np.ndarray, np.ndarray]:
         """Items and scores as `predict` gives them, with all of each history excluded.
 

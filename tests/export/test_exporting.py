@@ -33,7 +33,14 @@ def test_the_same_run_exported_twice_has_the_same_bytes(rung, run_of, elsewhere,
     again = fp32_of(run_of(rung), elsewhere)
     assert again.path == once.path
     assert contents(once) == contents(exported.artifact(rung))
-    assert set(once.manifest.files) == {"model.onnx", "popular.npy", "probes.json", *CATALOG_FILES, TITLES, TITLE_ENDS}
+    assert set(once.manifest.files) == {
+        "model.onnx",
+        "popular.npy",
+        "probes.json",
+        *CATALOG_FILES,
+        TITLES,
+        TITLE_ENDS,
+    }
 
 
 def test_train_and_export_never_read_the_holdout(exported, tmp_path):
