@@ -1,6 +1,6 @@
 """A small sealed artifact: three items, a graph of a few bytes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,8 @@ import pytest
 from contracts.artifact import SCHEMA_VERSION, Artifact, Manifest, Probe, seal
 from contracts.encoding import Catalog
 from contracts.graph import graph_inputs, graph_outputs
+
+THREE_ITEMS = Catalog(["a", "b", "c"], np.array([4, 0, 9]), ["Apple", "", "Cherry"])
 
 
 @pytest.fixture
@@ -20,13 +22,19 @@ def artifacts(tmp_path: Path) -> Path:
 def seal_one(artifacts: Path) -> Callable[..., Artifact]:
     """Seal an artifact of a rung and a variant whose graph is `model`."""
 
-    def seal_small(rung: str = "popularity", variant: str = "fp32", model: bytes = b"graph") -> Artifact:
+    def seal_small(
+        rung: str = "popularity",
+        variant: str = "fp32",
+        model: bytes = b"graph",
+        catalog: Catalog = THREE_ITEMS,
+        popular: Sequence[int] = (2, 0, 1),
+    ) -> Artifact:
         manifest = Manifest(
             schema_version=SCHEMA_VERSION,
             rung=rung,
             variant=variant,
             run="run-1",
-            items=3,
+            items=len(catalog),
             max_history=5,
             repeat_policy="mask",
             opset=20,
@@ -34,12 +42,11 @@ def seal_one(artifacts: Path) -> Callable[..., Artifact]:
             outputs=graph_outputs(),
             training=None,
         )
-        catalog = Catalog(["a", "b", "c"], np.array([4, 0, 9]), ["Apple", "", "Cherry"])
         return seal(
             artifacts,
             manifest,
             catalog,
-            np.array([2, 0, 1]),
+            np.asarray(popular),
             write_model=lambda path: path.write_bytes(model) and None,
             make_probes=lambda path: [Probe([0], [2, 1], [0.5, float(len(path.read_bytes()))])],
         )

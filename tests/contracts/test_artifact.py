@@ -4,11 +4,14 @@ import hashlib
 import os
 
 import msgspec
+import numpy as np
 import pytest
 
 from contracts.artifact import MANIFEST, MODEL, POPULAR, PROBES, open_artifact, sealed_artifacts
-from contracts.catalog_files import CATALOG_FILES, TITLE_ENDS, TITLES
+from contracts.catalog_files import CATALOG_FILES, READ_UP_TO, TITLE_ENDS, TITLES
+from contracts.encoding import Catalog
 from contracts.faults import ArtifactFault
+from contracts.mapped_files import MappedTexts
 
 
 def contents(folder) -> dict[str, bytes]:
@@ -154,3 +157,30 @@ def test_manifest_that_reaches_outside_its_directory_is_refused(seal_one):
     files = msgspec.json.decode((path / MANIFEST).read_bytes())["files"]
     rewrite_manifest(path, files=files | {"../../x": files[MODEL]})
     assert "seals '../../x', which lies elsewhere" in refusal_of(path)
+
+
+def test_large_catalog_is_mapped_and_a_small_one_read(seal_one, artifacts):
+    assert isinstance(open_artifact(seal_one().path).catalog.item_ids, list)
+    items = READ_UP_TO + 1
+    ids = [f"i{index}" for index in range(items)]
+    large = seal_one(catalog=Catalog(ids, np.arange(items)), popular=np.arange(items)[::-1])
+    catalog = open_artifact(large.path).catalog
+    assert isinstance(catalog.item_ids, MappedTexts)
+    assert catalog.ids_of([0, items - 1]) == ["i0", f"i{items - 1}"]
+    assert catalog.places_of_ids(ids[:: items // 50]).tolist() == list(range(0, items, items // 50))
+    assert not large.popular.flags.writeable
+    assert large.popular[:2].tolist() == [items - 1, items - 2]
+
+
+def test_popular_list_of_another_length_is_refused(seal_one):
+    artifact = seal_one()
+    np.save(artifact.path / POPULAR, np.arange(2, dtype=np.int32))
+    with pytest.raises(ArtifactFault, match=r"holds int32 \[2\], expected int32 \[3\]"):
+        artifact.popular  # noqa: B018
+
+
+def test_titles_without_their_ends_are_refused(seal_one):
+    path = seal_one().path
+    files = msgspec.json.decode((path / MANIFEST).read_bytes())["files"]
+    rewrite_manifest(path, files={key: value for key, value in files.items() if key != TITLES})
+    assert f"does not seal {TITLES}" in refusal_of(path)
