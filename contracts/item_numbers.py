@@ -4,7 +4,6 @@ The feature cache holds numbers, so that promoting another artifact re-materiali
 is `artifacts/item-numbers`: one line per item, number = line (from 0), the id JSON-quoted.
 """
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from contracts import durable
 from contracts.faults import ArtifactFault
 
 FILE_NAME = "item-numbers"
-_LINES = msgspec.json.Decoder(str)
-_COPIED_AT_ONCE, _ENCODED_AT_ONCE = 2**20, 100_000
+_AT_ONCE = 100_000
+_ENCODER = msgspec.json.Encoder()
 
 
 def append(artifacts: Path, item_ids: Iterable[str]) -> dict[str, int]:
@@ -30,8 +29,9 @@ def append(artifacts: Path, item_ids: Iterable[str]) -> dict[str, int]:
         table = load(artifacts)
         new = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in table]
         if new or not path.exists():
+            known = path.read_bytes() if path.exists() else b""
             with durable.new_file(path) as temporary:
-                _write(path, new, temporary)
+                _write(temporary, known, new)
             table.update(zip(new, range(len(table), len(table) + len(new)), strict=True))
         return table
 
@@ -45,7 +45,7 @@ def load(artifacts: Path) -> dict[str, int]:
     content = path.read_bytes()
     lines = content.count(b"\n")
     try:
-        ids = _LINES.decode_lines(content)
+        ids = msgspec.json.Decoder(str).decode_lines(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ArtifactFault(f"{path} is damaged ({error}): expected one JSON string per line. {remedy}") from error
     if len(ids) != lines:
@@ -57,14 +57,12 @@ def load(artifacts: Path) -> dict[str, int]:
     return table
 
 
-def _write(known: Path, new: list[str], place: Path) -> None:
-    """What stands in the file `known`, if there is one, and the new ids behind it."""
+def _write(place: Path, known: bytes, new: list[str]) -> None:
+    """The lines `known` as they are, and the new ids behind them."""
     with place.open("wb") as written:
-        if known.exists():
-            with known.open("rb") as lines:
-                shutil.copyfileobj(lines, written, _COPIED_AT_ONCE)
-        for start in range(0, len(new), _ENCODED_AT_ONCE):
-            written.write(msgspec.json.Encoder().encode_lines(new[start : start + _ENCODED_AT_ONCE]))
+        written.write(known)
+        for start in range(0, len(new), _AT_ONCE):
+            written.write(_ENCODER.encode_lines(new[start : start + _AT_ONCE]))
 
 
 def numbers_of(table: dict[str, int], item_ids: Iterable[str]) -> np.ndarray:
