@@ -5,6 +5,7 @@ is `artifacts/item-numbers`: one line per item, number = line (from 0), the id J
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -27,12 +28,14 @@ def append(artifacts: Path, item_ids: Iterable[str]) -> dict[str, int]:
     path = artifacts / FILE_NAME
     with durable.lock(artifacts / f".{FILE_NAME}.lock"):
         table = load(artifacts)
-        new = [item_id for item_id in dict.fromkeys(item_ids) if item_id not in table]
+        before = len(table)
+        for item_id in item_ids:
+            table.setdefault(item_id, len(table))
+        new = list(islice(table, before, None))
         if new or not path.exists():
             known = path.read_bytes() if path.exists() else b""
             with durable.new_file(path) as temporary:
                 _write(temporary, known, new)
-            table.update(zip(new, range(len(table), len(table) + len(new)), strict=True))
         return table
 
 
