@@ -20,6 +20,8 @@ CONVERSIONS = (FP32, "fp16", "int8-dynamic", "int8-static")
 """The variants that a trained run can be converted to."""
 HEADS = ("int4-rerank", "ivf")
 """Those in which a large catalog is not scored whole; of runs with item embeddings."""
+CONVERTED = (*CONVERSIONS[1:], *HEADS)
+"""All that are made from the uncompressed graph of their run."""
 
 
 class Paths(Section):

@@ -8,7 +8,7 @@ import click
 
 from contracts.artifact import Artifact, open_artifact
 from contracts.faults import UsageFault
-from contracts.sections import CONVERSIONS, HEADS, Settings
+from contracts.sections import CONVERTED, FP32, Settings
 from flyweight.console import LINES_APART_SECONDS
 from flyweight.tables import evaluation_table, measured_table
 from flyweight.verb import THERE, Desk, Outcome, verb
@@ -124,7 +124,7 @@ def export(
 
     if untrained != bool(items):
         raise UsageFault("--untrained needs --items N, the size of the made-up catalog; only it takes --items.")
-    known = (*CONVERSIONS, *HEADS)
+    known = (FP32, *CONVERTED)
     if variant and variant not in known:
         raise UsageFault(f"there is no variant {variant!r} to convert to; variants are {', '.join(known)}.")
     artifacts, attempts = [], []
@@ -187,9 +187,7 @@ def _tell(desk: Desk, attempt: "Attempt") -> Artifact | None:
         desk.out.say(f"{attempt.status:6} {name}: {attempt.why}")
         return None
     artifact = open_artifact(desk.settings.paths.artifacts / attempt.artifact, verify=False)
-    shared = (
-        f", shares {attempt.overlap:.3f} of the top 10" if attempt.variant in (*CONVERSIONS[1:], *HEADS) else ""
-    )
+    shared = f", shares {attempt.overlap:.3f} of the top 10" if attempt.variant in CONVERTED else ""
     desk.out.wrote(artifact.path, f"{name}, {artifact.size_bytes / 1e6:.2f} MB, parity holds{shared}")
     return artifact
 

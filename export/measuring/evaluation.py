@@ -74,6 +74,13 @@ class Answers:
     unknown_targets: int
     per_question: dict[str, np.ndarray]
 
+    def share_of(self, exact: "Answers", count: int = 10) -> float:
+        """Of the `count` best of `exact`, the share that stands among the same number here."""
+        ours, theirs = self.recommended[:, :count], exact.recommended[:, :count]
+        there = theirs != PADDING
+        found = ((ours[:, :, None] == theirs[:, None, :]).any(axis=1) & there).sum()
+        return float(found / max(1, there.sum()))
+
     def paired(self, other: "Answers", metric: str, resamples: int) -> Estimate:
         """This minus the other, question by question, so that what both find hard cancels out."""
         ours, theirs = self.per_question[metric], other.per_question[metric]

@@ -14,7 +14,7 @@ from contracts.faults import RunNotValid, UsageFault
 from contracts.machine import cores, cpu_model, machine_name
 from contracts.progress import Progress, silent
 from contracts.revision import EVERYTHING, code_revision
-from contracts.sections import CONVERSIONS, FP32, HEADS, Settings
+from contracts.sections import CONVERTED, FP32, Settings
 from export.measuring.evaluation import Answers, Estimate, answer, codes_to_indices, evaluate
 from export.measuring.footprint import footprint_of
 from export.measuring.latency import time_side_by_side
@@ -75,7 +75,7 @@ def measure(
         quality = evaluate(artifact, answers[i], cold, split.item_ids, protocol, settings.measuring.resamples)
         measured = Measured(
             run, manifest_sha256(artifact), machine, settings.promotion.metric, quality, *compared[i], gains[i],
-            latencies[i], artifact.size_bytes, footprint_of(artifact.path),
+            latencies[i], artifact.size_bytes, footprint_of(artifact.path), _recall(i, artifacts, answers),
         )  # fmt: skip
         write_measured(artifact, measured)
         candidates.append(Candidate(artifact, measured))
@@ -159,13 +159,21 @@ def _uncompressed_of(artifact: Artifact, artifacts: Sequence[Artifact]) -> int |
     own, uncompressed = artifact.manifest, f"{artifact.manifest.rung}:{FP32}"
     if own.variant == FP32:
         return None
-    converted = own.variant in (*CONVERSIONS, *HEADS)
+    converted = own.variant in CONVERTED
     fits = [
         i
         for i, other in enumerate(artifacts)
         if other.name == uncompressed and (other.manifest.run == own.run or not converted)
     ]
     return fits[-1] if fits else None
+
+
+def _recall(i: int, artifacts: Sequence[Artifact], answers: Sequence[Answers]) -> float | None:
+    """See `Measured.recall`."""
+    if artifacts[i].manifest.variant not in CONVERTED:
+        return 1.0
+    exact = _uncompressed_of(artifacts[i], artifacts)
+    return None if exact is None else answers[i].share_of(answers[exact])
 
 
 def _policy_gain(

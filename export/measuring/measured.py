@@ -34,7 +34,9 @@ class Measured(msgspec.Struct, frozen=True):
 
     `against_fp32` compares a compressed artifact with the uncompressed one of its run, one that learned its
     compression with that of its rung, where that was measured too. `policy_gain` is the promotion metric under the
-    artifact's repeat policy minus the same under `mask`.
+    artifact's repeat policy minus the same under `mask`. `recall` is the share of the ten best of the uncompressed
+    graph of the same run that this one gives, over all questions: 1 for what was not converted, None where that
+    graph was not measured too.
     """
 
     run: str
@@ -49,6 +51,7 @@ class Measured(msgspec.Struct, frozen=True):
     latency: list[Latency]
     size_bytes: int
     footprint: Footprint
+    recall: float | None = 1.0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ What was not measured, or is no number, is None: whoever needs it says so and ne
 import math
 from typing import NamedTuple
 
-from contracts.thresholds import THROUGHPUT
+from contracts.thresholds import RECALL, THROUGHPUT
 from export.measuring.evaluation import Estimate
 from export.measuring.footprint import Footprint
 from export.measuring.latency import Latency
@@ -30,7 +30,8 @@ def figure_of(candidate: Candidate, name: str) -> float | None:
     """One of `contracts.thresholds.FIGURES`; qualities are shares, the rest carries its unit in its name."""
     measured, latency = candidate.measured, _smallest_batch(candidate)
     figures = costs_of(latency, measured.size_bytes, measured.footprint) | {
-        THROUGHPUT: 1000 / _best_batch(candidate).value if _best_batch(candidate) else None
+        THROUGHPUT: 1000 / _best_batch(candidate).value if _best_batch(candidate) else None,
+        RECALL: measured.recall,
     }
     if name in figures:
         return _number(figures[name])

@@ -17,10 +17,10 @@ def test_every_variant_gets_a_line_and_what_is_impossible_says_why(exported, tmp
 
 
 def test_a_failed_variant_is_told_and_the_exit_code_stays_0(exported, tmp_path, call, monkeypatch):
-    from export import exporting
+    from export import attempting
     from export.variants.parity import Tolerance
 
-    monkeypatch.setattr(exporting, "TOLERANCES", {"int8-dynamic": Tolerance(1.0, 0.0)})
+    monkeypatch.setattr(attempting, "TOLERANCES", {"int8-dynamic": Tolerance(1.0, 0.0)})
     ended = call(exported.copy(tmp_path / "copy"), "export", "--rung", "item-to-item", "--variant", "int8-dynamic")
     assert ended.exit_code == 0
     assert "failed item-to-item:int8-dynamic: " in ended.stdout

@@ -5,7 +5,7 @@ import pytest
 
 from contracts.artifact import open_artifact
 from contracts.faults import UsageFault
-from export import exporting
+from export import attempting
 from export.exporting import export_run, export_untrained
 from export.measuring.candidates import choose_candidates, measured_candidates, split_of
 from export.variants.parity import Tolerance
@@ -56,7 +56,7 @@ def test_an_artifact_whose_variant_failed_since_competes_no_more(exported, tmp_p
     run = newest_run(settings.paths.runs, "sasrec")
     export_run(run, settings, variants=["fp32", "fp16"])
     assert "sasrec:fp16" in names(choose_candidates(artifacts, ()))
-    monkeypatch.setattr(exporting, "TOLERANCES", {"fp16": Tolerance(1.0, 0.0)})
+    monkeypatch.setattr(attempting, "TOLERANCES", {"fp16": Tolerance(1.0, 0.0)})
     (failed,) = export_run(run, settings, variants=["fp16"])
     assert failed.status == "failed"
     assert names(choose_candidates(artifacts, ())) == ["item-to-item:fp32", "popularity:fp32", "sasrec:fp32"]
@@ -69,7 +69,7 @@ def test_an_artifact_of_an_earlier_run_does_not_stand_in_for_one_that_failed(exp
     copy = exported.copy(tmp_path / "copy")
     settings = with_seed(copy.settings, 5)
     export_run(newest_run(settings.paths.runs, "item-to-item"), settings, variants=["fp16"])
-    monkeypatch.setattr(exporting, "TOLERANCES", {"fp16": Tolerance(1.0, 0.0)})
+    monkeypatch.setattr(attempting, "TOLERANCES", {"fp16": Tolerance(1.0, 0.0)})
     export_run(train(split_log(copy.log, settings), "item-to-item", settings), settings, variants=["fp32", "fp16"])
     assert names(choose_candidates(settings.paths.artifacts, ())) == [
         "item-to-item:fp32",

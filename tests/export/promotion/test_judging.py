@@ -118,6 +118,14 @@ def test_a_limit_on_a_quality_binds_popularity_too(metric, popularity, plant, ve
     assert f"misses `{metric} >= 0.05` with 0.049" in verdict_of(decision, "popularity:fp32").why
 
 
+def test_a_head_that_finds_too_little_of_the_exact_ten_is_refused(popularity, plant, verdict_of):
+    rule = Promotion(threshold=("recall >= 0.98",))
+    heads = plant("sasrec:ivf", 0.1, 0.2, recall=0.979), plant("sasrec:int4-rerank", 0.1, 1, recall=0.98)
+    decision = decide([popularity, *heads, plant("sasrec:fp32", 0.1, 5)], rule)
+    assert decision.winner == "sasrec:int4-rerank"
+    assert "misses `recall >= 0.98` with 0.979" in verdict_of(decision, "sasrec:ivf").why
+
+
 def test_limits_come_first_so_that_a_giant_bars_no_one(popularity, plant):
     rivals = [popularity, plant("ease:fp32", 0.08, 0.1), plant("sasrec:fp32", 0.1, 9)]
     assert decide(rivals, RULE).winner == "sasrec:fp32"

@@ -47,7 +47,7 @@ def test_without_an_interval_over_popularity_there_is_no_improvement(popularity,
 @pytest.mark.parametrize("figure", [name for name in FIGURES if name not in ("size_mb", "NDCG@10", "Coverage@10")])
 def test_a_limit_on_what_was_not_measured_is_missed(figure, popularity, plant, verdict_of):
     sign = "<=" if figure.endswith("ms") or figure.endswith("mb") else ">="
-    unmeasured = plant("sasrec:fp32", 0.1, latency=[], footprint=Footprint(math.nan, math.inf))
+    unmeasured = plant("sasrec:fp32", 0.1, latency=[], footprint=Footprint(math.nan, math.inf), recall=None)
     rule = Promotion(threshold=(f"{figure} {sign} {0 if sign == '>=' else 1000000}",), cost=("size",))
     decision = decide([popularity, unmeasured], rule)
     assert f"no figure for `{figure}" in verdict_of(decision, "sasrec:fp32").why
