@@ -20,7 +20,9 @@ CONVERSIONS = (FP32, "fp16", "int8-dynamic", "int8-static")
 """The variants that a trained run can be converted to."""
 HEADS = ("int4-rerank", "ivf")
 """Those in which a large catalog is not scored whole; of runs with item embeddings."""
-CONVERTED = (*CONVERSIONS[1:], *HEADS)
+JPQ, JPQ_IVF = "jpq", "jpq-ivf"
+"""The compression that is learned, and its own head."""
+CONVERTED = (*CONVERSIONS[1:], *HEADS, JPQ_IVF)
 """All that are made from the uncompressed graph of their run."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from contracts.progress import Progress
-from contracts.sections import HEADS
+from contracts.sections import HEADS, JPQ_IVF
 from export.graphs.optimising import optimise
 from export.graphs.outline import Outline
 from export.heads.making import Workshop, shared_top
@@ -37,7 +37,7 @@ def attempt_all(
         for variant in sorted(variants, key=lambda variant: variant != own):
             if variant == own:
                 attempts.append(_made(sealing, variant, graph, Closeness(1.0, difference)))
-            elif variant in HEADS:
+            elif variant in (*HEADS, JPQ_IVF):
                 attempts.append(_attempt_head(sealing, variant, first, workshop))
             else:
                 attempts.append(_attempt(sealing, variant, graph, first, calibration))

@@ -15,7 +15,7 @@ from contracts.faults import UsageFault, VerdictIsNo
 from contracts.graph import graph_inputs, graph_outputs
 from contracts.progress import Progress, silent
 from contracts.revision import code_revision
-from contracts.sections import FP32, HEADS, Export, Settings
+from contracts.sections import FP32, HEADS, JPQ, JPQ_IVF, Export, Settings
 from export.attempting import attempt_all
 from export.graphs.graph import outline_of
 from export.graphs.optimising import optimise
@@ -69,7 +69,7 @@ def export_run(
     workshop = Workshop(scoring, training_histories(split), calibration) if scoring else None
     asked = variants_of(settings.export, scoring) if variants is None else variants
     if manifest.variant != FP32:
-        asked = (manifest.variant,)
+        asked = variants_of_learned(manifest.variant, settings.export, scoring)
     try:
         attempts = attempt_all(
             sealing,
@@ -91,6 +91,12 @@ def variants_of(export: Export, scoring: Scoring | None) -> tuple[str, ...]:
     """What is made of a run unless something else is asked: heads only of large catalogs of item embeddings."""
     is_large = scoring is not None and scoring.items >= export.heads_from
     return (*export.variants, *export.heads) if is_large else export.variants
+
+
+def variants_of_learned(variant: str, export: Export, scoring: Scoring) -> tuple[str, ...]:
+    """A compressed training has that variant; of a large catalog its head, too."""
+    has_head = variant == JPQ and "ivf" in export.heads and scoring.items >= export.heads_from
+    return (variant, JPQ_IVF) if has_head else (variant,)
 
 
 def _split_of(run: Run) -> Split:

@@ -1,4 +1,5 @@
 """Variant ivf: items in blocks, a row of bytes each, and every question looks at a few. Plain ONNX operators.
+Of a table that learned codes, the variant jpq-ivf: a row is its codes.
 
     1. the query is held against every block's centroid, and the best blocks are taken
     2. their rows are gathered, whole blocks at a time, and multiplied by the query as integers
@@ -12,17 +13,12 @@ More blocks are looked at only where a question asks for more than the usual one
 short; `room` says up to how many items, answers and exclusions together, that never happens.
 """
 
-from dataclasses import dataclass
-
-import numpy as np
-
 from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring
 from export.heads.blocks import Blocks
 from export.heads.excluding import EXCLUDE, closed
-
-_ZERO, _HIGHEST, _DIGIT = 128, 127, 63
+from export.heads.ivf_tables import DIGIT, Probing, ivf_tables
 
 _LOOKUP = """
 lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
@@ -104,6 +100,47 @@ score (float[batch, DIMENSION] query, int64[batch, probed] blocks) => (float[bat
 }
 """
 
+_LOOKUP_CODES = """
+lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
+<int64 width = {WIDTH}, int64[1] last = {2}, int64[3] in_line = {0, 0, DIMENSION}>
+{
+  short_place = Gather <axis = 0> (place_of_item, history)
+  place = Cast <to = 7> (short_place)
+  row_block = Div (place, width)
+  row_lane = Mod (place, width)
+  row_blocks = Unsqueeze (row_block, last)
+  row_lanes = Unsqueeze (row_lane, last)
+  row_index = Concat <axis = 2> (row_blocks, row_lanes)
+  row_codes = GatherND (block_codes, row_index)
+  wide_codes = Cast <to = 6> (row_codes)
+  row_places = Add (wide_codes, first_of_codebook)
+  parts = Gather <axis = 0> (centroid_rows, row_places)
+  rows = Reshape (parts, in_line)
+}
+"""
+
+_SCORES_OF_CODES = """
+score (float[batch, DIMENSION] query, int64[batch, probed] blocks) => (float[batch, found] plain)
+<int64[4] by_codebook = {0, CODEBOOKS, 1, PART}, int64[2] in_line = {0, -1}, int64[3] by_item = {0, -1, CODEBOOKS},
+ int64[1] codebooks = {2}>
+{
+  query_parts = Reshape (query, by_codebook)
+  products = MatMul (query_parts, centroid_columns)
+  product_of_centroid = Reshape (products, in_line)
+  some_codes = Gather <axis = 0> (block_codes, blocks)
+  codes_in_line = Reshape (some_codes, by_item)
+  wide_codes = Cast <to = 6> (codes_in_line)
+  places = Add (wide_codes, first_of_codebook)
+  places_in_line = Reshape (places, in_line)
+  found_products = GatherElements <axis = 1> (product_of_centroid, places_in_line)
+  products_by_item = Reshape (found_products, by_item)
+  dots = ReduceSum <keepdims = 0> (products_by_item, codebooks)
+  some_bias = Gather <axis = 0> (block_bias, blocks)
+  bias = Reshape (some_bias, in_line)
+  plain = Add (dots, bias)
+}
+"""
+
 _SAME = """
 same (float[batch, found] plain) => (float[batch, found] found_scores) { found_scores = Identity (plain) }
 """
@@ -148,16 +185,6 @@ best (float[batch, found] found_scores, int64[batch, probed] blocks, int32[batch
 """
 
 
-@dataclass(frozen=True)
-class Probing:
-    """How many blocks are looked at besides the `front` ones that always are, and how much a block's score rises
-    with its spread."""
-
-    probed: int
-    spread: float
-    front: int = 0
-
-
 def room_of(blocks: Blocks, probing: Probing) -> int:
     """Answers and exclusions that the usual blocks hold."""
     return (probing.probed - 2) * blocks.width
@@ -165,63 +192,15 @@ def room_of(blocks: Blocks, probing: Probing) -> int:
 
 def ivf_graph(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> Outline:
     """The whole graph, see `contracts.graph`; `blocks` are those of the rows with their bias behind."""
-    texts = [_LOOKUP, _PROBE, _SCORES, _MIX if scoring.popular is not None else _SAME, _BEST, EXCLUDE]
-    sizes = {"WIDTH": blocks.width, "PROBED": probing.probed, "FRONT": probing.front, "PER_STEP": 1 / _DIGIT}
+    lookup, scores = (_LOOKUP, _SCORES) if scoring.codes is None else (_LOOKUP_CODES, _SCORES_OF_CODES)
+    texts = [lookup, _PROBE, scores, _MIX if scoring.popular is not None else _SAME, _BEST, EXCLUDE]
+    sizes = {"WIDTH": blocks.width, "PROBED": probing.probed, "FRONT": probing.front, "PER_STEP": 1 / DIGIT}
+    if scoring.codes is not None:
+        sizes |= {"CODEBOOKS": len(scoring.codes[0]), "PART": scoring.codes[1].shape[2]}
     parts = []
     for text in texts:
         for name, size in sizes.items():
             text = text.replace(name, str(size))
         parts.append(piece(scoring.text(text), opset))
     parts.insert(1, scoring.encoder)
-    return closed(parts, _tables(scoring, blocks, probing))
-
-
-def _tables(scoring: Scoring, blocks: Blocks, probing: Probing) -> dict[str, np.ndarray]:
-    """Places from `items` on are padding: no row there, a bias of -inf, and the index of PADDING."""
-    items, width, order = scoring.items, blocks.width, blocks.order
-    count = items // width + 1  # at least one place is left for PADDING
-    places = count * width
-    scales = np.zeros(places, dtype=np.float32)
-    rows = np.full((places, scoring.dimension), _ZERO, dtype=np.uint8)
-    _store(scoring.rows, order, rows, scales)
-    place_of_item = np.full(items + 1, items, dtype=np.int32)
-    place_of_item[order] = np.arange(items, dtype=np.int32)
-    centroids = np.zeros((count, scoring.dimension), dtype=np.float32)
-    centroid_bias = np.full(count, -1e30, dtype=np.float32)
-    centroids[: blocks.count] = blocks.centroids[:, : scoring.dimension]
-    centroid_bias[: blocks.count] = blocks.centroids[:, -1] + probing.spread * blocks.spreads
-    by_place = np.append(order, np.full(places - items, items))
-    tables = {
-        "block_rows": rows.reshape(count, width, -1),
-        "block_scales": scales.reshape(count, width),
-        "block_bias": _spread(scoring.bias, by_place, -np.inf).reshape(count, width),
-        "place_of_item": place_of_item,
-        "item_of_place": by_place.astype(np.int32),
-        "centroids": centroids,
-        "centroid_bias": centroid_bias,
-        "digit_weights": np.array([[1], [1 / 126]], dtype=np.float32),
-    }
-    if scoring.popular is not None:
-        sizes = np.diff(np.append(np.arange(0, items, width), items))
-        mass = np.zeros(count, dtype=np.float32)
-        of_spread = blocks.spreads**2 / 2 - probing.spread * blocks.spreads
-        mass[: blocks.count] = of_spread + np.log(sizes)
-        tables["block_mass"] = mass
-        tables["block_popular"] = _spread(scoring.popular, by_place, 0.0).reshape(count, width)
-    return tables
-
-
-def _store(rows: np.ndarray, order: np.ndarray, stored: np.ndarray, scales: np.ndarray) -> None:
-    """Rows in the order of their places as bytes, a scale each; some at a time."""
-    for first in range(0, len(order), 1 << 17):
-        own = rows[order[first : first + (1 << 17)]]
-        steps = np.maximum(np.abs(own).max(axis=1), 1e-30) / np.float32(_HIGHEST)
-        scales[first : first + len(own)] = steps
-        stored[first : first + len(own)] = np.rint(own / steps[:, None]) + _ZERO
-
-
-def _spread(values: np.ndarray | None, by_place: np.ndarray, padding: float) -> np.ndarray:
-    """float32, by place; the last of `values` is PADDING's."""
-    padded = np.zeros(by_place.max() + 1, dtype=np.float32) if values is None else values.astype(np.float32)
-    padded = np.append(padded[:-1], np.float32(padding)).astype(np.float32)
-    return padded[by_place]
+    return closed(parts, ivf_tables(scoring, blocks, probing))

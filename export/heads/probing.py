@@ -11,7 +11,7 @@ from contracts.encoding import encode_histories
 from export.graphs.scoring import Scoring
 from export.graphs.sessions import open_session
 from export.heads.blocks import Blocks, make_blocks
-from export.heads.ivf import Probing
+from export.heads.ivf_tables import Probing
 
 _BATCH = 64
 _SPREADS = (0.0, 1.0)

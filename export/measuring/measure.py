@@ -14,7 +14,7 @@ from contracts.faults import RunNotValid, UsageFault
 from contracts.machine import cores, cpu_model, machine_name
 from contracts.progress import Progress, silent
 from contracts.revision import EVERYTHING, code_revision
-from contracts.sections import CONVERTED, FP32, Settings
+from contracts.sections import CONVERTED, FP32, JPQ, JPQ_IVF, Settings
 from export.measuring.evaluation import Answers, Estimate, answer, codes_to_indices, evaluate
 from export.measuring.footprint import footprint_of
 from export.measuring.latency import time_side_by_side
@@ -156,9 +156,10 @@ def _compare(
 def _uncompressed_of(artifact: Artifact, artifacts: Sequence[Artifact]) -> int | None:
     """The place of what `artifact` is a compressed form of, the fp32 of its run; where compression was learned,
     in a run of its own, the fp32 of its rung. None where that is not there, and for what is fp32 itself."""
-    own, uncompressed = artifact.manifest, f"{artifact.manifest.rung}:{FP32}"
+    own = artifact.manifest
     if own.variant == FP32:
         return None
+    uncompressed = f"{own.rung}:{JPQ if own.variant == JPQ_IVF else FP32}"
     converted = own.variant in CONVERTED
     fits = [
         i

@@ -13,12 +13,13 @@ from export.graphs.outline import inlined
 from export.graphs.scoring import Scoring, scoring_of
 from export.heads.blocks import make_blocks
 from export.heads.int4 import int4_graph
-from export.heads.ivf import Probing, ivf_graph, room_of
+from export.heads.ivf import ivf_graph, room_of
+from export.heads.ivf_tables import Probing
 from export.heads.probing import queries_of, rows_with_bias
 from models.untrained import untrained
 
 ITEMS, LENGTH, WIDTH = 1000, 10, 16
-RUNGS = ("sasrec", "ials", "mean")
+MODELS = ("sasrec", "sasrec:jpq", "ials", "mean")
 Session = onnxruntime.InferenceSession
 
 
@@ -42,7 +43,7 @@ def open_graph(outline) -> Session:
     return onnxruntime.InferenceSession(inlined(outline).SerializeToString())
 
 
-@pytest.fixture(scope="module", params=RUNGS)
+@pytest.fixture(scope="module", params=MODELS)
 def of_rung(request) -> dict[str, Session]:
     """The exact graph of a model and its heads; `ivf` looks at 12 of 62 blocks, `ivf, all` at every one."""
     model = untrained(request.param, ITEMS, Settings(), seed=1)
