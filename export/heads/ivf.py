@@ -15,12 +15,13 @@ short; `room` says up to how many items, answers and exclusions together, that n
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 
 from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring
 from export.heads.blocks import Blocks
-from export.heads.excluding import EXCLUDE, closed
+from export.heads.excluding import EXCLUDE, QUERY, closed
 
 _ZERO, _HIGHEST, _DIGIT = 128, 127, 63
 
@@ -165,15 +166,28 @@ def room_of(blocks: Blocks, probing: Probing) -> int:
 
 def ivf_graph(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> Outline:
     """The whole graph, see `contracts.graph`; `blocks` are those of the rows with their bias behind."""
-    texts = [_LOOKUP, _PROBE, _SCORES, _MIX if scoring.popular is not None else _SAME, _BEST, EXCLUDE]
+    lookup = _piece(_LOOKUP, scoring, blocks, probing, opset)
+    search = _search(scoring, blocks, probing, opset)
+    return closed([lookup, scoring.encoder, *search], _tables(scoring, blocks, probing))
+
+
+def ivf_search(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> Outline:
+    """What stands behind the encoder alone: `query` float32 [batch, d] in the place of the history."""
+    tables = _tables(scoring, blocks, probing)
+    del tables["place_of_item"]  # only histories are looked up by it
+    return closed(_search(scoring, blocks, probing, opset), tables, QUERY)
+
+
+def _search(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> list[onnx.ModelProto]:
+    texts = [_PROBE, _SCORES, _MIX if scoring.popular is not None else _SAME, _BEST, EXCLUDE]
+    return [_piece(text, scoring, blocks, probing, opset) for text in texts]
+
+
+def _piece(text: str, scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> onnx.ModelProto:
     sizes = {"WIDTH": blocks.width, "PROBED": probing.probed, "FRONT": probing.front, "PER_STEP": 1 / _DIGIT}
-    parts = []
-    for text in texts:
-        for name, size in sizes.items():
-            text = text.replace(name, str(size))
-        parts.append(piece(scoring.text(text), opset))
-    parts.insert(1, scoring.encoder)
-    return closed(parts, _tables(scoring, blocks, probing))
+    for name, size in sizes.items():
+        text = text.replace(name, str(size))
+    return piece(scoring.text(text), opset)
 
 
 def _tables(scoring: Scoring, blocks: Blocks, probing: Probing) -> dict[str, np.ndarray]:
