@@ -12,6 +12,7 @@ from export.heads.probing import width_for
 
 _ITEMS = (2048, 8192, 32768)
 _WIDTHS = (64, 128, 256)
+_SOME = 50
 _AT_ONCE = 1 << 15
 _DIGIT, _HIGHEST, _SECOND = 63, 127, 126
 
@@ -46,14 +47,14 @@ def _blocks(world: World, shaping: np.ndarray, width: int) -> Blocks:
 
 
 def _spreads_for(blocks: Blocks, world: World) -> np.ndarray:
-    """How far scores lie apart in blocks that were not shaped by them: over 200 real queries."""
+    """How far scores lie apart in blocks that were not shaped by them: over some real queries."""
     squares = np.zeros(blocks.count)
     of_item = blocks.block_of_items()
     sizes = np.bincount(of_item)
-    for query in world.shaping[:200]:
+    for query in world.shaping[:_SOME]:
         apart = world.vectors @ query - (blocks.centroids @ query)[of_item]
         squares += np.bincount(of_item, apart * apart) / sizes
-    return np.sqrt(squares / len(world.shaping[:200])).astype(np.float32)
+    return np.sqrt(squares / len(world.shaping[:_SOME])).astype(np.float32)
 
 
 def _searched(what: str, blocks: Blocks, queries: np.ndarray, best: np.ndarray, spread: float) -> list[Ablation]:

@@ -82,6 +82,8 @@ def main(run_folder: Path, split_folder: Path) -> None:
             [exact(world).find(queries[i : i + BATCH], "all", 1) for i in range(0, QUERIES, BATCH)]
         )
         found = ablations(world, queries, best, tell)
+        for one in found:
+            tell(f"{one.what}: {one.recall:.4f}")
         methods, left_out = compare(names, world, queries, best)
     report = Report(
         run_folder.name, len(world.vectors), world.vectors.shape[1], len(queries), cpu_model(), load_before,
