@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint docs audit bench growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
+.PHONY: help setup demo serve test lint docs audit bench bench-search growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ audit: $(INSTALLED)  ## known vulnerabilities of what is installed (needs the ne
 
 bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI, onnxruntime (BEFORE=REVISION: beside that; needs wrk)
 	@$(VENV)/bin/python -m loadtests.peers.$(if $(BEFORE),versions $(BEFORE),bench)
+
+bench-search: $(INSTALLED)  ## our block search beside ScaNN, FAISS, usearch (RUN, SPLIT; METHODS=NAME,NAME; needs the extra search)
+	@PYTHONPATH=. OMP_NUM_THREADS=1 $(VENV)/bin/python tests/quality/searching.py $(RUN) $(SPLIT)
 
 growth: $(INSTALLED)  ## requests a second against catalog, history, connections, workers, as pictures (needs wrk; 25 min)
 	@$(VENV)/bin/python -m loadtests.peers.growth

@@ -6,11 +6,12 @@ the wrong place; the cost grows with the catalog.
 """
 
 import numpy as np
+import onnx
 
 from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import LOOKUP, Scoring
-from export.heads.excluding import EXCLUDE, closed
+from export.heads.excluding import EXCLUDE, QUERY, closed
 
 _MICROSOFT = "com.microsoft"
 _GROUP, _MIDDLE, _HIGHEST = 32, 8, 7
@@ -85,6 +86,16 @@ best (float[batch, again] exact_scores, int64[batch, again] candidates)
 
 def int4_graph(scoring: Scoring, opset: int) -> Outline:
     """The whole graph, see `contracts.graph`."""
+    search, tables = _search(scoring, opset)
+    return closed([piece(scoring.text(LOOKUP), opset), scoring.encoder, *search], tables)
+
+
+def int4_search(scoring: Scoring, opset: int) -> Outline:
+    """What stands behind the encoder alone: `query` float32 [batch, d] in the place of the history."""
+    return closed(*_search(scoring, opset), QUERY)
+
+
+def _search(scoring: Scoring, opset: int) -> tuple[list[onnx.ModelProto], dict[str, np.ndarray]]:
     packed, scales = _pack(scoring.rows)
     inner, extra = packed.shape[1] * _GROUP, packed.shape[1] * _GROUP - scoring.dimension
     pads = {"no_pads": np.array([0, 0, 0, extra], dtype=np.int64)}
@@ -100,8 +111,6 @@ def int4_graph(scoring: Scoring, opset: int) -> Outline:
         EXCLUDE,
     ]
     parts = [
-        piece(scoring.text(LOOKUP), opset),
-        scoring.encoder,
         piece(scoring.text(rough.replace("COLUMNS", str(len(packed)))), opset, _MICROSOFT, **pads),
         *(piece(scoring.text(text), opset) for text in texts),
     ]
@@ -109,7 +118,7 @@ def int4_graph(scoring: Scoring, opset: int) -> Outline:
     tables["item_bias"] = _with_last(scoring.bias, len(packed), -np.inf)
     if mixed:
         tables["popular"] = _with_last(scoring.popular, len(packed), 0.0)
-    return closed(parts, tables)
+    return parts, tables
 
 
 def _with_last(values: np.ndarray | None, rows: int, padding: float) -> np.ndarray:

@@ -13,11 +13,13 @@ More blocks are looked at only where a question asks for more than the usual one
 short; `room` says up to how many items, answers and exclusions together, that never happens.
 """
 
+import onnx
+
 from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring
 from export.heads.blocks import Blocks
-from export.heads.excluding import EXCLUDE, closed
+from export.heads.excluding import EXCLUDE, QUERY, closed
 from export.heads.ivf_tables import DIGIT, Probing, ivf_tables
 
 _LOOKUP = """
@@ -192,15 +194,28 @@ def room_of(blocks: Blocks, probing: Probing) -> int:
 
 def ivf_graph(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> Outline:
     """The whole graph, see `contracts.graph`; `blocks` are those of the rows with their bias behind."""
-    lookup, scores = (_LOOKUP, _SCORES) if scoring.codes is None else (_LOOKUP_CODES, _SCORES_OF_CODES)
-    texts = [lookup, _PROBE, scores, _MIX if scoring.popular is not None else _SAME, _BEST, EXCLUDE]
+    lookup = _piece(_LOOKUP if scoring.codes is None else _LOOKUP_CODES, scoring, blocks, probing, opset)
+    search = _search(scoring, blocks, probing, opset)
+    return closed([lookup, scoring.encoder, *search], ivf_tables(scoring, blocks, probing))
+
+
+def ivf_search(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> Outline:
+    """What stands behind the encoder alone: `query` float32 [batch, d] in the place of the history."""
+    tables = ivf_tables(scoring, blocks, probing)
+    del tables["place_of_item"]  # only histories are looked up by it
+    return closed(_search(scoring, blocks, probing, opset), tables, QUERY)
+
+
+def _search(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> list[onnx.ModelProto]:
+    scores = _SCORES if scoring.codes is None else _SCORES_OF_CODES
+    texts = [_PROBE, scores, _MIX if scoring.popular is not None else _SAME, _BEST, EXCLUDE]
+    return [_piece(text, scoring, blocks, probing, opset) for text in texts]
+
+
+def _piece(text: str, scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> onnx.ModelProto:
     sizes = {"WIDTH": blocks.width, "PROBED": probing.probed, "FRONT": probing.front, "PER_STEP": 1 / DIGIT}
     if scoring.codes is not None:
         sizes |= {"CODEBOOKS": len(scoring.codes[0]), "PART": scoring.codes[1].shape[2]}
-    parts = []
-    for text in texts:
-        for name, size in sizes.items():
-            text = text.replace(name, str(size))
-        parts.append(piece(scoring.text(text), opset))
-    parts.insert(1, scoring.encoder)
-    return closed(parts, ivf_tables(scoring, blocks, probing))
+    for name, size in sizes.items():
+        text = text.replace(name, str(size))
+    return piece(scoring.text(text), opset)

@@ -12,8 +12,8 @@ from export.graphs.graph import graph_of
 from export.graphs.outline import inlined
 from export.graphs.scoring import Scoring, scoring_of
 from export.heads.blocks import make_blocks
-from export.heads.int4 import int4_graph
-from export.heads.ivf import ivf_graph, room_of
+from export.heads.int4 import int4_graph, int4_search
+from export.heads.ivf import ivf_graph, ivf_search, room_of
 from export.heads.ivf_tables import Probing
 from export.heads.probing import queries_of, rows_with_bias
 from models.untrained import untrained
@@ -135,3 +135,35 @@ def test_popular_items_are_found_in_whatever_block_they_would_lie():
     popular = [set(row[row < 2 * WIDTH]) for row in best]
     assert sum(map(len, popular)) > 40
     assert all(own <= set(row) for own, row in zip(popular, found, strict=True))
+
+
+def test_behind_the_encoder_a_query_finds_what_its_history_finds():
+    scoring = scoring_of(untrained("ials", ITEMS, Settings(), seed=1), LENGTH, opset=20)
+    history = histories(20)
+    vectors = queries_of(scoring, [[item for item in row if item != PADDING] for row in history.tolist()])
+    blocks = make_blocks(rows_with_bias(scoring), vectors, WIDTH, seed=1, front=np.empty(0, dtype=np.int64))
+    probing = Probing(12, 1.0)
+    pairs = [
+        (ivf_graph(scoring, blocks, probing, opset=20), ivf_search(scoring, blocks, probing, opset=20)),
+        (int4_graph(scoring, opset=20), int4_search(scoring, opset=20)),
+    ]
+    for whole, search in pairs:
+        expected, _ = ask(open_graph(whole), history, nothing(20), 10)
+        given = {"query": vectors[:, :-1], "excluded": nothing(20), "k": np.array([10])}
+        found, _ = open_graph(search).run(None, given)
+        shared = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(expected, found, strict=True)])
+        assert shared > 0.99  # the whole ivf graph makes its query of rounded rows
+
+
+def test_blocks_of_a_table_too_large_to_copy_hold_every_item_once_and_neighbours_together():
+    random = np.random.default_rng(4)
+    centres = random.normal(size=(50, 8))
+    cluster = random.integers(50, size=20_000)
+    rows = (centres[cluster] + 0.01 * random.normal(size=(20_000, 8))).astype(np.float32)
+    queries, front = random.normal(size=(100, 8)).astype(np.float32), np.arange(128)
+    blocks = make_blocks(rows, queries, 64, seed=1, front=front)
+    assert (np.sort(blocks.order) == np.arange(20_000)).all()
+    assert (blocks.order[:128] == front).all()
+    kinds = [len(set(cluster[blocks.order[first : first + 64]])) for first in range(128, 20_000, 64)]
+    assert np.mean(kinds) < 2.5  # of 64 drawn at random about 36
+    assert (make_blocks(rows, queries, 64, seed=1, front=front).order == blocks.order).all()
