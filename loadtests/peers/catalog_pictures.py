@@ -20,6 +20,8 @@ _COLOURS = {
     "item-to-item:fp32": "#1a7f5a",
 }  # fmt: skip
 _OTHER = "#59636e"
+_AXES = (0.12, 0.195, 0.85, 0.67)
+"""Left, bottom, width, height as shares of the picture."""
 _EXACT = ("fp32", "jpq")
 _VALUE_FONT, _SMALL_FONT, _LEGEND_FONT = 10.5, 9.5, 11.0
 
@@ -38,6 +40,7 @@ class _Plot:
     label: str
     values: tuple[_Value, ...]
     note: str = ""
+    rises: bool = True
 
 
 _PLOTS = {
@@ -53,7 +56,10 @@ _PLOTS = {
         "lines: proportional set size of all processes; dashes: the artifact's files",
     ),
     "catalog-rate": _Plot(
-        "Requests per second, two workers", "requests per second", (_Value(lambda row: row.measured.rps),)
+        "Requests per second, two workers",
+        "requests per second",
+        (_Value(lambda row: row.measured.rps),),
+        rises=False,
     ),
 }
 
@@ -69,7 +75,7 @@ def _draw(plot: _Plot, report: Report) -> bytes:
         lines.setdefault(row.artifact, []).append(row)
     with matplotlib.rc_context(curves.SETTINGS):
         figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), dpi=72)
-        axes = figure.add_axes((0.12, 0.215, 0.85, 0.625))
+        axes = figure.add_axes(_AXES)
         for name in sorted(lines, key=lambda name: (*_COLOURS, name).index(name)):
             _add_line(axes, name, lines[name], plot)
         _frame(axes, plot, report.rows)
@@ -102,7 +108,7 @@ def _frame(axes: Axes, plot: _Plot, rows: list[Row]) -> None:
     found = [value.of(row) for row in rows for value in plot.values] or [1.0]
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlim(min(items) / 1.7, max(items) * 1.7)
+    axes.set_xlim(min(items) / 2.2, max(items) * 2.0)
     margin = 1.6 * (max(found) / min(found)) ** 0.05
     axes.set_ylim(min(found) / margin, max(found) * margin)
     axes.xaxis.set_major_locator(FixedLocator(sizes))
@@ -118,18 +124,21 @@ def _frame(axes: Axes, plot: _Plot, rows: list[Row]) -> None:
 
 
 def _write_values(axes: Axes, plot: _Plot, rows: list[Row]) -> None:
-    """Beside each mark, pushed apart where they would cover one another."""
-    (low, high), height = axes.get_ylim(), 0.625 * _HEIGHT
-    for size in {row.size for row in rows}:
-        last = -1e9
+    """Beside each mark, where its line is not; pushed apart where they would cover one another."""
+    (low, high), height = axes.get_ylim(), _AXES[3] * _HEIGHT
+    sizes = sorted({row.size for row in rows})
+    for size in sizes:
+        leftmost, last = size == sizes[0], -_HEIGHT
+        left = leftmost or plot.rises
         for row in sorted((row for row in rows if row.size == size), key=plot.values[0].of):
             value = plot.values[0].of(row)
             at = height * math.log(value / low) / math.log(high / low)
-            place = max(at, last + _VALUE_FONT + 1.5)
-            last = place
+            last = max(at + (0 if leftmost else 7), last + _VALUE_FONT + 2)
             axes.annotate(
-                number(value), (row.items, value), (8, place - at), textcoords="offset points", va="center",
-                fontsize=_VALUE_FONT, color=_COLOURS.get(row.artifact, _OTHER),
+                number(value), (row.items, value), (-9 if left else 9, last - at), textcoords="offset points",
+                va="center", ha="right" if left else "left", fontsize=_VALUE_FONT,
+                color=_COLOURS.get(row.artifact, _OTHER),
+                bbox={"facecolor": "#ffffff", "alpha": 0.8, "linewidth": 0, "pad": 0.5},
             )  # fmt: skip
 
 

@@ -19,8 +19,9 @@ def markdown(report: Report) -> str:
     notes += [f"- {_name(row)}: {_loaded(row)}" for row in report.rows if row.target]
     notes += [f"- {_failed(failure)}" for failure in report.failures]
     made = (
-        f"{report.machine}, {report.cores} cores, load generator on the same ones; "
-        f"{report.connections} connections, medians of {report.rounds} rounds of {report.seconds} s; {_days(report)}; `{report.command}`."
+        f"{report.machine}, {report.cores} cores, load generator on the same ones; {report.connections} "
+        f"connections, medians of {report.rounds} rounds of {report.seconds} s; {_days(report)}; "
+        f"`{report.command}`."
     )
     return "\n".join([*lines, "", *notes, *([""] if notes else []), made])
 
