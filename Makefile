@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint docs audit bench growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
+.PHONY: help setup demo serve test lint docs audit bench bench-catalog growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ audit: $(INSTALLED)  ## known vulnerabilities of what is installed (needs the ne
 
 bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI, onnxruntime (BEFORE=REVISION: beside that; needs wrk)
 	@$(VENV)/bin/python -m loadtests.peers.$(if $(BEFORE),versions $(BEFORE),bench)
+
+bench-catalog: $(INSTALLED)  ## learned embeddings over 10,000 to 10 million items, made and served (SIZES=N,N; FOLDER; needs wrk; hours)
+	@$(VENV)/bin/python -m loadtests.peers.catalog $(if $(SIZES),--sizes $(SIZES)) $(if $(FOLDER),--folder $(FOLDER))
 
 growth: $(INSTALLED)  ## requests a second against catalog, history, connections, workers, as pictures (needs wrk; 25 min)
 	@$(VENV)/bin/python -m loadtests.peers.growth

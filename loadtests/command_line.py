@@ -18,10 +18,10 @@ def flyweight(
     environment: Mapping[str, str],
     folder: Path,
     accepted: Container[int] = (0,),
-) -> None:
-    """Run it in `folder` to its end, with these settings and no others.
+) -> str:
+    """Run it in `folder` to its end, with these settings and no others; returns its last words.
 
-    Raises `Fault` with its last words where its exit code is not among the `accepted` ones.
+    Raises `Fault` with them where its exit code is not among the `accepted` ones.
     """
     ended = subprocess.run(
         _command(words),
@@ -31,9 +31,10 @@ def flyweight(
         stderr=subprocess.STDOUT,
         text=True,
     )
+    tail = "\n".join(ended.stdout.strip().splitlines()[-10:])
     if ended.returncode not in accepted:
-        tail = "\n".join(ended.stdout.strip().splitlines()[-10:])
         raise Fault(f"`flyweight {words[0]}` ended with exit code {ended.returncode}. Its last words:\n{tail}")
+    return tail
 
 
 def start_flyweight(words: Sequence[object], environment: Mapping[str, str], folder: Path) -> subprocess.Popen:

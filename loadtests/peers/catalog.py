@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from contracts import durable
+from contracts.artifact import Artifact
 from contracts.faults import Fault, RunNotValid
 from contracts.machine import cores, cpu_model
 from contracts.settings import read_settings
@@ -22,7 +23,7 @@ from loadtests.long_runs import ending_well, tell, today, write_json
 from loadtests.peers import catalog_load, figures, measuring, wrk
 from loadtests.peers.catalog_pictures import pictures
 from loadtests.peers.catalog_plans import PLANS, Plan, plans_of
-from loadtests.peers.catalog_rows import Failure, Report, Row, ndcg_of, recall_of, with_earlier
+from loadtests.peers.catalog_rows import Failure, Report, Row, Target, is_exact, ndcg_of, recall_of, with_earlier
 from loadtests.peers.catalog_table import markdown
 from loadtests.peers.catalog_worlds import CONFIG, Users, fill_with_users, make, promote, served_artifacts
 from loadtests.peers.contenders import running
@@ -31,10 +32,14 @@ from loadtests.peers.world import World
 from service.embedded_redis import embedded_redis
 
 _SERVICE = "flyweight-shortcut"
-_PATIENT = {"FLYWEIGHT_SERVICE_DEADLINE_MS": "3000"}
+_ALONE = {"FLYWEIGHT_SERVICE_DRAIN_SECONDS": "0"}
+"""Nobody else asks the service when it is to end."""
+_PATIENT = _ALONE | {"FLYWEIGHT_SERVICE_DEADLINE_MS": "3000"}
 """Of the passes that ask for throughput: with 64 connections a slow graph answers late on purpose. The open load
 tests are of services with the default deadline."""
-CONNECTIONS = 64
+CONNECTIONS, FEW_CONNECTIONS = 64, 4
+_FEW_FROM = 10_000_000
+"""From so many items on an exact graph is asked by few, or the last in a row waits longer than any deadline."""
 
 
 class Effort(msgspec.Struct, frozen=True):
@@ -83,6 +88,9 @@ def _measure_catalog(
             try:
                 promote(artifact, folder)
                 report.rows.append(_measure_artifact(plan.items, world, users, effort, scratch))
+                if plan.items >= effort.load_from and not _would_search_in_vain(plan.items, artifact):
+                    target = _load(plan.items, world, users, effort, scratch)
+                    report.rows[-1] = msgspec.structs.replace(report.rows[-1], target=target)
             except (Fault, OSError) as why:
                 _fail(report, plan, artifact.name, why)
             keep(report)
@@ -90,30 +98,38 @@ def _measure_catalog(
 
 def _measure_artifact(size: int, world: World, users: Users, effort: Effort, scratch: Path) -> Row:
     """Raises `Fault` where it does not come up or its answers are not what was asked for."""
-    passes, ready, resident = [], [], []
+    artifact, passes, ready, resident = world.artifact, [], [], []
+    exact = is_exact(artifact)
     for round_ in range(1, effort.rounds + 1):
         folder = Path(tempfile.mkdtemp(dir=scratch))
         with running(_SERVICE, world, folder, variables=_PATIENT) as service:
-            asked = {"connections": CONNECTIONS, "seconds": effort.seconds, "ids": users.ids}
+            connections = FEW_CONNECTIONS if exact and size >= _FEW_FROM else CONNECTIONS
+            asked = {"connections": connections, "seconds": effort.seconds, "ids": users.ids}
             passes.append(measuring.measure(service, world.model, round_=round_, **asked))
             resident.append(resident_mb(service.family()))
             ready.append(service.ready_seconds)
     (measured,) = figures.medians(passes)
     tell(f"  {measured.rps:,.0f} requests/s, p99 {measured.p99_ms:.1f} ms, {measured.cpu_us / 1e3:.2f} ms of CPU")
-    target = None
-    if size >= effort.load_from:
-        folder = Path(tempfile.mkdtemp(dir=scratch))
-        with running(_SERVICE, world, folder) as service:
-            target = catalog_load.try_load(service.url, users, size, effort.load_seconds, folder)
-        tell(f"  {catalog_load.in_words(target)}")
-    artifact = world.artifact
     recall, curve = recall_of(artifact)
     return Row(
         size=size, artifact=artifact.name, version=artifact.version, date=today(), items=artifact.manifest.items,
         artifact_mb=artifact.size_bytes / 1e6, users=users.count, ready_seconds=median(ready),
         resident_mb=median(resident), measured=measured, recall=recall, curve=curve, ndcg=ndcg_of(artifact),
-        target=target,
     )  # fmt: skip
+
+
+def _would_search_in_vain(size: int, artifact: Artifact) -> bool:
+    """Of an exact graph where a single answer takes longer than any objective allows."""
+    return size >= catalog_load.CAPACITY_FROM and is_exact(artifact)
+
+
+def _load(size: int, world: World, users: Users, effort: Effort, scratch: Path) -> Target:
+    """Raises `Fault` where there is no verdict."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    with running(_SERVICE, world, folder, variables=_ALONE) as service:
+        target = catalog_load.try_load(service.url, users, size, effort.load_seconds, folder)
+    tell(f"  {catalog_load.in_words(target)}")
+    return target
 
 
 def _fail(report: Report, plan: Plan, artifact: str, why: Exception) -> None:

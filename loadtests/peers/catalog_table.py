@@ -15,7 +15,7 @@ def markdown(report: Report) -> str:
     """A row per artifact, what was not as it should be and the open load tests below as a list."""
     lines = [_line(_HEADINGS), _line("---" if n < 2 else "---:" for n in range(len(_HEADINGS)))]
     lines += [_line(_cells(row)) for row in report.rows]
-    notes = [f"- {_name(row)}: {problem}" for row in report.rows if (problem := _problem(row))]
+    notes = [f"- {_name(row)}: {problem}" for row in report.rows if (problem := _problem(row, report.connections))]
     notes += [f"- {_name(row)}: {_loaded(row)}" for row in report.rows if row.target]
     notes += [f"- {_failed(failure)}" for failure in report.failures]
     made = (
@@ -48,11 +48,12 @@ def number(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
-def _problem(row: Row) -> str:
+def _problem(row: Row, connections: int) -> str:
     """What the requests per second must not be read without; empty where there is nothing."""
     m = row.measured
+    few = f"asked over {m.connections} connections only" if m.connections != connections else ""
     counts = {"errors": m.errors.total, "fallbacks": m.fallbacks or 0, "unanswered": m.unanswered}
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return ", ".join(filter(None, [few, *(f"{count:,} {name}" for name, count in counts.items() if count)]))
 
 
 def _loaded(row: Row) -> str:

@@ -103,6 +103,10 @@ def served_artifacts(folder: Path) -> list[Artifact]:
 
 
 def promote(artifact: Artifact, folder: Path) -> None:
+    """Unless it is promoted already: all its files are read for that, and packed anew."""
+    pointer = artifact.path.parent / "promoted"
+    if pointer.exists() and pointer.read_text().strip() == artifact.path.name:
+        return
     flyweight(["promote", artifact.path, "--force", "--config", folder / CONFIG], {}, ROOT)
 
 
@@ -120,7 +124,7 @@ def fill_with_users(made: Made, folder: Path, count: int, redis_url: str, scratc
     Something of the folder must be promoted. Users of whom the catalog knows no item are not asked for.
     """
     some, traffic, ids = scratch / "some-users", scratch / "traffic.json", scratch / "users.txt"
-    _write_log_of_some(folder / made.log, count, some)
+    write_log_of_some(folder / made.log, count, some)
     words = ["materialize", "--interactions", some, "--traffic", traffic, "--config", folder / CONFIG]
     flyweight(words, {"REDIS_URL": redis_url}, ROOT)
     known = [user.user_id for user in read_traffic(traffic).users]
@@ -128,7 +132,7 @@ def fill_with_users(made: Made, folder: Path, count: int, redis_url: str, scratc
     return Users(traffic, ids, len(known))
 
 
-def _write_log_of_some(log: Path, count: int, out: Path) -> None:
+def write_log_of_some(log: Path, count: int, out: Path) -> None:
     """The rows of users evenly spread over the sorted ids, in the order and the format of the log."""
     out.mkdir()
     of_csv = sorted(log.glob("interactions.csv*"))
