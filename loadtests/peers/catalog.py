@@ -23,7 +23,17 @@ from loadtests.long_runs import ending_well, tell, today, write_json
 from loadtests.peers import catalog_load, figures, measuring, wrk
 from loadtests.peers.catalog_pictures import pictures
 from loadtests.peers.catalog_plans import PLANS, Plan, plans_of
-from loadtests.peers.catalog_rows import Failure, Report, Row, Target, is_exact, ndcg_of, recall_of, with_earlier
+from loadtests.peers.catalog_rows import (
+    Failure,
+    Report,
+    Row,
+    Target,
+    is_exact,
+    left_out_of,
+    ndcg_of,
+    recall_of,
+    with_earlier,
+)
 from loadtests.peers.catalog_table import markdown
 from loadtests.peers.catalog_worlds import CONFIG, Users, fill_with_users, make, promote, served_artifacts
 from loadtests.peers.contenders import running
@@ -76,6 +86,7 @@ def _measure_catalog(
     made = make(plan, folder)
     report.plans[plan.items] = made.plan
     artifacts = served_artifacts(folder)
+    report.left_out += [why for a in artifacts if is_exact(a) for why in left_out_of(plan.items, a)]
     if not artifacts:
         raise RunNotValid(f"{folder / 'artifacts'} holds no artifact of a trained run to serve.")
     with tempfile.TemporaryDirectory(prefix="catalog-") as name, embedded_redis(Path(name, "redis")) as redis:

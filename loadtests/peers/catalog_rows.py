@@ -6,6 +6,7 @@ import msgspec
 
 from contracts.artifact import Artifact
 from contracts.machine import machine_name
+from contracts.sections import HEADS
 from loadtests.capacity import Capacity
 from loadtests.peers.catalog_plans import EXACT, Plan
 from loadtests.peers.figures import Measured
@@ -68,7 +69,8 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct):
-    """The content of `reports/catalog.json`. `plans`: what the catalogs were made from."""
+    """The content of `reports/catalog.json`. `plans`: what the catalogs were made from. `left_out`: heads that
+    `flyweight export` could not make."""
 
     machine: str
     cores: int
@@ -79,10 +81,14 @@ class Report(msgspec.Struct):
     plans: dict[int, Plan]
     rows: list[Row]
     failures: list[Failure]
+    left_out: list[Failure] = []
 
 
 class _Attempt(msgspec.Struct):
+    rung: str
     variant: str
+    status: str
+    why: str
     overlap: float | None
     curve: list[Probed] = []
 
@@ -97,14 +103,26 @@ class _Known(msgspec.Struct):
 
 def recall_of(artifact: Artifact) -> tuple[float | None, list[Probed]]:
     """What `flyweight export` wrote down of a head."""
-    record = artifact.path.parent / f"variants-{artifact.manifest.run}.json"
-    if is_exact(artifact) or not record.exists():
+    if is_exact(artifact):
         return None, []
-    attempts = msgspec.json.decode(record.read_bytes(), type=list[_Attempt])
-    for attempt in attempts:
+    for attempt in _attempts(artifact):
         if attempt.variant == artifact.manifest.variant:
             return attempt.overlap, attempt.curve
     return None, []
+
+
+def left_out_of(size: int, exact: Artifact) -> list[Failure]:
+    """The heads of the run of `exact` that were tried and not made."""
+    return [
+        Failure(size, f"{attempt.rung}:{attempt.variant}", attempt.why)
+        for attempt in _attempts(exact)
+        if attempt.status != "made" and attempt.variant in HEADS
+    ]
+
+
+def _attempts(artifact: Artifact) -> list[_Attempt]:
+    record = artifact.path.parent / f"variants-{artifact.manifest.run}.json"
+    return msgspec.json.decode(record.read_bytes(), type=list[_Attempt]) if record.exists() else []
 
 
 def is_exact(artifact: Artifact) -> bool:
@@ -137,4 +155,5 @@ def with_earlier(report: Report, out: Path) -> Report:
         plans=dict(sorted((earlier.plans | report.plans).items())),
         rows=sorted(kept(earlier.rows) + report.rows, key=lambda row: row.size),
         failures=kept(earlier.failures) + report.failures,
+        left_out=kept(earlier.left_out) + report.left_out,
     )

@@ -17,6 +17,7 @@ def markdown(report: Report) -> str:
     lines += [_line(_cells(row)) for row in report.rows]
     notes = [f"- {_name(row)}: {problem}" for row in report.rows if (problem := _problem(row, report.connections))]
     notes += [f"- {_name(row)}: {_loaded(row)}" for row in report.rows if row.target]
+    notes += [f"- {one.size:,} items, {one.artifact}: not made, {one.why}" for one in report.left_out]
     notes += [f"- {_failed(failure)}" for failure in report.failures]
     made = (
         f"{report.machine}, {report.cores} cores, load generator on the same ones; {report.connections} "

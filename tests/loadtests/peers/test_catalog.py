@@ -28,6 +28,9 @@ TINY = Plan(items=200, users=60, interactions=2000, rungs=("item-to-item",), mea
 EFFORT = catalog.Effort(seconds=1, rounds=1, load_seconds=1, users=25)
 
 
+LEFT_OUT = [Failure(10_000, "sasrec:ivf", "finds little")]
+
+
 def row(size: int = 1_000_000, artifact: str = "sasrec:ivf", cpu_us: float = 345.6, **changed) -> Row:
     measured = Measured(
         model=artifact, contender="flyweight-shortcut", connections=64, round=0, answers=1000, rps=2345.0,
@@ -93,7 +96,9 @@ def test_table_says_every_figure_what_was_wrong_and_what_the_load_test_found():
     target = Target(("p(90) < 50",), capacity=Capacity(700.0, None, 300.0, True, trials))
     bad = msgspec.structs.replace(row().measured, unanswered=3, fallbacks=2, connections=4)
     exact = row(artifact="sasrec:fp32", recall=None, ndcg=None, measured=bad)
-    text = markdown(report(row(target=target), exact, failures=[Failure(10_000, "", "no room\nat all")]))
+    text = markdown(
+        report(row(target=target), exact, failures=[Failure(10_000, "", "no room\nat all")], left_out=LEFT_OUT)
+    )
     lines = text.splitlines()
     assert lines[2] == (
         "| 999,993 | sasrec:ivf | 321 | 0.987 | 0.1234 [0.1000, 0.1500] | 2,345 | 1.2, 3.4, 5.6 | 0.346 | 456 "
@@ -103,6 +108,7 @@ def test_table_says_every_figure_what_was_wrong_and_what_the_load_test_found():
     assert "- 999,993 items, sasrec:fp32: asked over 4 connections only, 2 fallbacks, 3 unanswered" in lines
     assert "- 999,993 items, sasrec:ivf: open load test, `p(90) < 50`: at least 700/s" in lines
     assert "- 10,000 items, all of it: no figure. no room" in lines
+    assert "- 10,000 items, sasrec:ivf: not made, finds little" in lines
     assert "A Processor, 2 cores" in lines[-1] and "2026-01-02" in lines[-1]
 
 
