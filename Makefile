@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint docs audit bench bench-search growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
+.PHONY: help setup demo serve test lint docs audit bench bench-catalog bench-search growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,8 @@ bench: $(INSTALLED)  ## this service beside FastAPI, plain BentoML, bare ASGI, o
 
 bench-search: $(INSTALLED)  ## our block search beside ScaNN, FAISS, usearch (RUN, SPLIT; METHODS=NAME,NAME; needs the extra search)
 	@PYTHONPATH=. OMP_NUM_THREADS=1 $(VENV)/bin/python tests/quality/searching.py $(RUN) $(SPLIT)
+bench-catalog: $(INSTALLED)  ## learned embeddings over 10,000 to 10 million items, made and served (SIZES=N,N; FOLDER; needs wrk; hours)
+	@$(VENV)/bin/python -m loadtests.peers.catalog $(if $(SIZES),--sizes $(SIZES)) $(if $(FOLDER),--folder $(FOLDER))
 
 growth: $(INSTALLED)  ## requests a second against catalog, history, connections, workers, as pictures (needs wrk; 25 min)
 	@$(VENV)/bin/python -m loadtests.peers.growth

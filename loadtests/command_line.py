@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from contracts.faults import Fault
@@ -13,8 +13,16 @@ ROOT = Path(__file__).resolve().parents[1]
 _OURS = ("FLYWEIGHT_", "BENTOML_", "LOCUST_")
 
 
-def flyweight(words: Sequence[object], environment: Mapping[str, str], folder: Path) -> None:
-    """Run it in `folder` to its end, with these settings and no others. Raises `Fault` with its last words."""
+def flyweight(
+    words: Sequence[object],
+    environment: Mapping[str, str],
+    folder: Path,
+    accepted: Container[int] = (0,),
+) -> str:
+    """Run it in `folder` to its end, with these settings and no others; returns its last words.
+
+    Raises `Fault` with them where its exit code is not among the `accepted` ones.
+    """
     ended = subprocess.run(
         _command(words),
         cwd=folder,
@@ -23,9 +31,10 @@ def flyweight(words: Sequence[object], environment: Mapping[str, str], folder: P
         stderr=subprocess.STDOUT,
         text=True,
     )
-    if ended.returncode:
-        tail = "\n".join(ended.stdout.strip().splitlines()[-10:])
+    tail = "\n".join(ended.stdout.strip().splitlines()[-10:])
+    if ended.returncode not in accepted:
         raise Fault(f"`flyweight {words[0]}` ended with exit code {ended.returncode}. Its last words:\n{tail}")
+    return tail
 
 
 def start_flyweight(words: Sequence[object], environment: Mapping[str, str], folder: Path) -> subprocess.Popen:

@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -39,12 +40,13 @@ _CONNECTIONS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Running:
-    """A contender that answers, with all its workers."""
+    """A contender that answers, with all its workers. `ready_seconds`: from its start until all of them did."""
 
     name: str
     process: subprocess.Popen
     port: int
     workers: int = WORKERS
+    ready_seconds: float = 0.0
 
     @property
     def url(self) -> str:
@@ -75,7 +77,7 @@ def running(
     peers always run `WORKERS`. Raises `Fault` with the end of its log when it does not come up within 90 s.
     """
     port = free_port()
-    log = folder / "server.log"
+    log, began = folder / "server.log", time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
             _command(name, world, port),
@@ -93,7 +95,7 @@ def running(
             raise _not_ready(name, log, f"did not answer with {workers} workers within {_READY_SECONDS} s")
         if process.poll() is not None:
             raise _not_ready(name, log, f"ended with exit code {process.returncode} before it was ready")
-        yield contender
+        yield replace(contender, ready_seconds=time.monotonic() - began)
     finally:
         _end(contender)
 

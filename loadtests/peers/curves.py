@@ -11,10 +11,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 _WIDTH, _HEIGHT = 700, 430  # a unit is a pixel where the picture is shown 700 pixels wide
 _COLOURS = ("#c8402f", "#2368b4", "#1a7f5a", "#8a5bbf")
-_INK, _QUIET, _GRID = "#1f2328", "#59636e", "#dfe3e8"
-_SETTINGS = {
+_INK, QUIET, GRID = "#1f2328", "#59636e", "#dfe3e8"
+SETTINGS = {
     "svg.fonttype": "none", "svg.hashsalt": "flyweight", "text.parse_math": False, "font.family": "sans-serif",
-    "font.size": 13.0, "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _QUIET, "xtick.color": _INK,
+    "font.size": 13.0, "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": QUIET, "xtick.color": _INK,
     "ytick.color": _INK, "figure.facecolor": "#ffffff", "axes.facecolor": "#ffffff",
 }  # fmt: skip
 _VALUE_FONT, _SMALL_FONT = 11.5, 10.0
@@ -50,7 +50,7 @@ class Picture:
 
 def draw(picture: Picture) -> bytes:
     """The file's content. Same picture, same bytes."""
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), dpi=72)
         axes = figure.add_axes((0.13, 0.225, 0.84, 0.675))
         axes.set_title(picture.title, loc="left", fontweight="bold", fontsize=14)
@@ -67,7 +67,7 @@ def draw(picture: Picture) -> bytes:
                 loc="upper right", bbox_to_anchor=(0.975, 0.985), ncols=len(picture.lines), frameon=False,
             )  # fmt: skip
         figure.text(
-            0.012, 0.018, "\n".join(picture.small_print), color=_QUIET, fontsize=_SMALL_FONT, va="bottom",
+            0.012, 0.018, "\n".join(picture.small_print), color=QUIET, fontsize=_SMALL_FONT, va="bottom",
         )  # fmt: skip
         out = StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
@@ -98,7 +98,7 @@ def _frame(axes: Axes, picture: Picture) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.set_xlabel(picture.axis_label)
     axes.set_ylabel("requests per second")
-    axes.grid(color=_GRID, linewidth=0.8)
+    axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -47,6 +47,7 @@ class Measured(msgspec.Struct, frozen=True):
     memory_mb: float
     busiest_worker: float
     generator_cores: float
+    p90_ms: float = 0.0
 
 
 class Ceiling(msgspec.Struct, frozen=True):
@@ -148,7 +149,7 @@ def _median(group: list[Measured]) -> Measured:
 
     names = (
         "rps", "p50_ms", "p99_ms", "max_ms", "cpu_us", "cpu_us_beside_predict", "memory_mb", "busiest_worker",
-        "generator_cores",
+        "generator_cores", "p90_ms",
     )  # fmt: skip
     return msgspec.structs.replace(
         group[0],

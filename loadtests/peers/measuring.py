@@ -3,6 +3,7 @@
 import re
 import threading
 import urllib.request
+from pathlib import Path
 
 from loadtests.peers import wrk
 from loadtests.peers.contenders import OURS, Running
@@ -16,9 +17,15 @@ _FALLBACKS = re.compile(r"^flyweight_fallbacks_total\{.*\} (\S+)$", re.MULTILINE
 _CHECK_SECONDS = 2
 
 
-def measure(contender: Running, model: str, *, connections: int, seconds: int, round_: int) -> Measured:
-    """Raises `RunNotValid` when the answers are not what was asked for, or there are none."""
-    wrk.check(contender.url, connections=connections, seconds=min(_CHECK_SECONDS, seconds), users=USERS)
+def measure(
+    contender: Running, model: str, *, connections: int, seconds: int, round_: int, ids: Path | None = None
+) -> Measured:
+    """`ids`: a file of user ids as in `wrk.load`; without it, the users that the bench makes up.
+
+    Raises `RunNotValid` when the answers are not what was asked for, or there are none.
+    """
+    asked = {"connections": connections, "users": USERS, "ids": ids}
+    wrk.check(contender.url, seconds=min(_CHECK_SECONDS, seconds), **asked)
     ours = contender.name in OURS
     family = contender.family()
     predict_before, fallbacks_before = own_metrics(contender.url) if ours else (0.0, 0.0)
@@ -26,7 +33,7 @@ def measure(contender: Running, model: str, *, connections: int, seconds: int, r
     held: list[int] = []
     sampler = threading.Timer(seconds / 2, lambda: held.extend(connections_held(family, contender.port)))
     sampler.start()
-    found, generator = wrk.load(contender.url, connections=connections, seconds=seconds, users=USERS)
+    found, generator = wrk.load(contender.url, seconds=seconds, **asked)
     cpu = cpu_seconds(family) - cpu_before
     sampler.join()
     predict, fallbacks = own_metrics(contender.url) if ours else (0.0, 0.0)
@@ -40,6 +47,7 @@ def measure(contender: Running, model: str, *, connections: int, seconds: int, r
         rps=found.rps,
         p50_ms=found.p50_us / 1e3,
         p99_ms=found.p99_us / 1e3,
+        p90_ms=found.p90_us / 1e3,
         max_ms=found.max_us / 1e3,
         errors=found.errors,
         fallbacks=round(fallbacks - fallbacks_before) if ours else None,

@@ -1,6 +1,7 @@
 -- wrk's script: POST /predict for random known users; what it found goes to standard output as one line of JSON.
 -- Arguments after `--`: how many users there are, k, `load` or `check` to look at every answer (slower, never
--- timed), and how many connections there are.
+-- timed), how many connections there are, and maybe a file of user ids, a JSON string a line, to ask for instead of
+-- u00000, u00001, and so on.
 
 local LATE_US = 100000
 local threads = {}
@@ -14,9 +15,13 @@ function init(args)
   local users, k = tonumber(args[1]), tonumber(args[2])
   wanted_items = k
   local headers = { ["Content-Type"] = "application/json", ["Host"] = wrk.headers["Host"] }
-  for number = 0, users - 1 do
-    local body = string.format('{"user_id": "u%05d", "k": %d}', number, k)
-    table.insert(prepared, wrk.format("POST", nil, headers, body))
+  local function prepare(id)
+    table.insert(prepared, wrk.format("POST", nil, headers, string.format('{"user_id": %s, "k": %d}', id, k)))
+  end
+  if args[5] then
+    for id in io.lines(args[5]) do prepare(id) end
+  else
+    for number = 0, users - 1 do prepare(string.format('"u%05d"', number)) end
   end
   answers, good, bad = 0, 0, ""
   connections = tonumber(args[4]) or 1
@@ -75,11 +80,11 @@ function done(summary, latency, requests)
   end
   local errors = summary.errors
   io.write(string.format(
-    '{"duration_us": %d, "answers": %d, "mean_us": %.1f, "p50_us": %d, "p99_us": %d, "max_us": %d, '
-      .. '"errors": {"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}, '
+    '{"duration_us": %d, "answers": %d, "mean_us": %.1f, "p50_us": %d, "p90_us": %d, "p99_us": %d, '
+      .. '"max_us": %d, "errors": {"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}, '
       .. '"checked": %d, "good": %d, "bad": %s, "over_100_ms": %d}\n',
-    summary.duration, summary.requests, latency.mean, latency:percentile(50), latency:percentile(99), latency.max,
-    errors.connect, errors.read, errors.write, errors.status, errors.timeout, seen, fine, quoted(example),
+    summary.duration, summary.requests, latency.mean, latency:percentile(50), latency:percentile(90),
+    latency:percentile(99), latency.max, errors.connect, errors.read, errors.write, errors.status, errors.timeout, seen, fine, quoted(example),
     late_answers(summary, latency)
   ))
 end

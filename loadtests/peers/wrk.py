@@ -53,6 +53,7 @@ class Pass(msgspec.Struct, frozen=True):
     good: int
     bad: str
     over_100_ms: int = 0
+    p90_us: int = 0
 
     @property
     def rps(self) -> float:
@@ -68,19 +69,23 @@ def require_wrk() -> None:
         )
 
 
-def load(url: str, *, connections: int, seconds: int, users: int) -> tuple[Pass, float]:
-    """Ask as fast as `connections` get answers, without looking at them.
+def load(url: str, *, connections: int, seconds: int, users: int, ids: Path | None = None) -> tuple[Pass, float]:
+    """Ask as fast as `connections` get answers, without looking at them. `ids`: a file of user ids, a JSON string
+    a line, who are asked for instead of the first `users` that the bench makes up.
 
     Returns the figures and the seconds of CPU that wrk itself took. Raises `RunNotValid` when wrk fails.
     """
     before = _cpu_of_ended_children()
-    found = _run(url, connections, seconds, users, "load")
+    found = _run(url, connections, seconds, users, "load", ids)
     return found, _cpu_of_ended_children() - before
 
 
-def check(url: str, *, connections: int, seconds: int, users: int) -> Pass:
-    """Look at every answer. Raises `RunNotValid` when fewer than 99.9 % are what was asked for."""
-    found = _run(url, connections, seconds, users, "check")
+def check(url: str, *, connections: int, seconds: int, users: int, ids: Path | None = None) -> Pass:
+    """Look at every answer. `ids` as in `load`.
+
+    Raises `RunNotValid` when fewer than 99.9 % are what was asked for.
+    """
+    found = _run(url, connections, seconds, users, "check", ids)
     refuse_bad(found, url)
     return found
 
@@ -116,11 +121,12 @@ def parse(output: str) -> Pass:
     )
 
 
-def _run(url: str, connections: int, seconds: int, users: int, mode: str) -> Pass:
+def _run(url: str, connections: int, seconds: int, users: int, mode: str, ids: Path | None) -> Pass:
     require_wrk()
     options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     options += ["--timeout", f"{_TIMEOUT_SECONDS}s", "--script", str(SCRIPT)]
     command = ["wrk", *options, f"{url}/predict", "--", str(users), str(K), mode, str(connections)]
+    command += [str(ids)] if ids else []
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

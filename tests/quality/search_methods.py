@@ -18,7 +18,8 @@ from export.graphs.scoring import Scoring
 from export.graphs.sessions import session_options
 from export.heads.blocks import make_blocks
 from export.heads.int4 import int4_search
-from export.heads.ivf import Probing, ivf_search
+from export.heads.ivf import ivf_search
+from export.heads.ivf_tables import Probing
 from export.heads.probing import width_for
 
 TOP, OPSET = 10, 20
