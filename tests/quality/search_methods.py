@@ -28,6 +28,8 @@ _PQ_AGAIN = (4, 10, 30)
 """Candidates that are scored again exactly: so many; so many times ten."""
 _POINTS = 64
 """Vectors per list that k-means learns from: what ScaNN has with 250,000 for the lists of a million."""
+_MOST_ITEMS = 1 << 17
+"""That a question to our blocks looks at: a batch of more takes gigabytes, which its session keeps."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def ours_ivf(world: World) -> Index:
             sessions[family, effort] = _opened(graph(family, effort), world.folder)
         return _asked(sessions[family, effort], queries)
 
-    some = efforts(3, max(3, blocks.count // 2))
+    some = efforts(3, max(3, min(blocks.count // 2, _MOST_ITEMS // width)))
     return Index(graph("spread 0", 3).size_bytes, {"spread 0": some, "spread 1": some}, find)
 
 

@@ -155,7 +155,7 @@ def choices(index: Index, queries: np.ndarray, best: np.ndarray) -> list[tuple[f
 
     def recall(family: str, effort: int) -> float:
         if (family, effort) not in known:
-            pieces = [index.find(queries[i : i + BATCH], family, effort) for i in range(0, len(queries), BATCH)]
+            pieces = [index.find(queries[i : i + 1], family, effort) for i in range(len(queries))]
             known[family, effort] = shared(np.concatenate(pieces), best)
         return known[family, effort]
 
