@@ -73,7 +73,10 @@ def _attempt_head(sealing: Sealing, variant: str, exact: OnnxPredictor, workshop
     if workshop is None:
         why = "the model has no item embeddings that could be searched"
         return Attempt(rung, variant, "impossible", why, None, None, None, run)
-    head = workshop.make(variant, exact, sealing.settings)
+    try:
+        head = workshop.make(variant, exact, sealing.settings)
+    except CannotBeMade as reason:
+        return Attempt(rung, variant, "impossible", str(reason), None, None, None, run)
     graph = optimise(head.graph, sealing.draft)
     with sealing.opened(variant, graph, head.room) as predictor:
         found, difference = shared_top(predictor, exact, sealing.histories)

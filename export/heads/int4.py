@@ -12,13 +12,11 @@ from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import LOOKUP, Scoring
 from export.heads.excluding import EXCLUDE, QUERY, closed
+from export.heads.reranking import rerank_tables, rerank_texts
 
 _MICROSOFT = "com.microsoft"
 _GROUP, _MIDDLE, _HIGHEST = 32, 8, 7
 """Numbers that share a scale; what stands for 0; the farthest from it."""
-
-_AGAIN = 400
-"""How many are scored again, besides those asked for: what they hold of the exact ten best was 1.000 in trials."""
 
 _ROUGH = """
 rough (float[batch, DIMENSION] query) => (float[batch, columns] rough_scores)
@@ -27,59 +25,6 @@ rough (float[batch, DIMENSION] query) => (float[batch, columns] rough_scores)
   products = com.microsoft.MatMulNBits <K = INNER, N = COLUMNS, bits = 4, block_size = 32>
     (rounded_query, packed_rows, packed_scales)
   rough_scores = Add (products, item_bias)
-}
-"""
-
-_CHOSEN = """
-chosen (float[batch, columns] rough_scores, int32[batch, m] excluded, int64[1] k)
-  => (int64[batch, again] candidates)
-<int64[1] again = {AGAIN}>
-{
-  more = Shape <start = 1, end = 2> (excluded)
-  answers = Add (k, more)
-  wanted = Add (answers, again)
-  all = Shape <start = 1, end = 2> (rough_scores)
-  count = Min (wanted, all)
-  MIXED
-  some_scores, candidates = TopK <axis = 1> (mixed, count)
-}
-"""
-
-_MIXED = """logs = LogSoftmax <axis = 1> (rough_scores)
-  probabilities = Exp (logs)
-  either = Add (probabilities, popular)
-  mixed = Log (either)"""
-
-_AGAIN_EXACTLY = """
-exactly (float[batch, DIMENSION] query, int64[batch, again] candidates, float[batch, columns] rough_scores)
-  => (float[batch, again] exact_scores)
-<int64[1] last = {2}, int64[1] across = {1}>
-{
-  candidate_rows = Gather <axis = 0> (item_table, candidates)
-  query_column = Unsqueeze (query, last)
-  dots = MatMul (candidate_rows, query_column)
-  products = Squeeze (dots, last)
-  some_bias = Gather <axis = 0> (item_bias, candidates)
-  plain = Add (products, some_bias)
-  FINISHED
-}
-"""
-
-_FINISHED = """total = ReduceLogSumExp <keepdims = 1> (rough_scores, across)
-  logs = Sub (plain, total)
-  probabilities = Exp (logs)
-  some_popular = Gather <axis = 0> (popular, candidates)
-  either = Add (probabilities, some_popular)
-  exact_scores = Log (either)"""
-
-_BEST = """
-best (float[batch, again] exact_scores, int64[batch, again] candidates)
-  => (int32[batch, again] found_items, float[batch, again] best_found)
-{
-  count = Shape <start = 1, end = 2> (exact_scores)
-  best_found, order = TopK <axis = 1> (exact_scores, count)
-  ordered = GatherElements <axis = 1> (candidates, order)
-  found_items = Cast <to = 6> (ordered)
 }
 """
 
@@ -100,31 +45,14 @@ def _search(scoring: Scoring, opset: int) -> tuple[list[onnx.ModelProto], dict[s
     inner, extra = packed.shape[1] * _GROUP, packed.shape[1] * _GROUP - scoring.dimension
     pads = {"no_pads": np.array([0, 0, 0, extra], dtype=np.int64)}
     padded = "rounded_query = Pad (query, no_pads)" if extra else "rounded_query = Identity (query)"
-    mixed = scoring.popular is not None
     rough = _ROUGH.replace("PADDED_QUERY", padded).replace("INNER", str(inner))
-    texts = [
-        _CHOSEN.replace("AGAIN", str(_AGAIN)).replace(
-            "MIXED", _MIXED if mixed else "mixed = Identity (rough_scores)"
-        ),
-        _AGAIN_EXACTLY.replace("FINISHED", _FINISHED if mixed else "exact_scores = Identity (plain)"),
-        _BEST,
-        EXCLUDE,
-    ]
+    texts = [*rerank_texts(scoring, "float"), EXCLUDE]
     parts = [
         piece(scoring.text(rough.replace("COLUMNS", str(len(packed)))), opset, _MICROSOFT, **pads),
         *(piece(scoring.text(text), opset) for text in texts),
     ]
-    tables = {"item_table": scoring.rows, "packed_rows": packed, "packed_scales": scales.reshape(-1)}
-    tables["item_bias"] = _with_last(scoring.bias, len(packed), -np.inf)
-    if mixed:
-        tables["popular"] = _with_last(scoring.popular, len(packed), 0.0)
-    return parts, tables
-
-
-def _with_last(values: np.ndarray | None, rows: int, padding: float) -> np.ndarray:
-    """float32 [rows]; PADDING, the last, is never found."""
-    own = np.zeros(rows, dtype=np.float32) if values is None else values.astype(np.float32)
-    return np.append(own[:-1], np.float32(padding))
+    tables = {"packed_rows": packed, "packed_scales": scales.reshape(-1)}
+    return parts, tables | rerank_tables(scoring)
 
 
 def _pack(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,10 @@ from contracts.sections import Settings
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring
 from export.heads.int4 import int4_graph
+from export.heads.int8 import int8_graph
 from export.heads.ivf import ivf_graph, room_of
 from export.heads.probing import Probed, plan_search
+from export.heads.reranking import ROOM
 from export.variants.parity import TOP
 from service.predictor import OnnxPredictor
 
@@ -37,9 +39,12 @@ class Workshop:
     choosing: list[list[int]]
 
     def make(self, variant: str, exact: OnnxPredictor, settings: Settings) -> Head:
-        """The head `variant`, one of `contracts.sections.HEADS`, held against the `exact` one of the same run."""
+        """The head `variant`, one of `contracts.sections.HEADS`, held against the `exact` one of the same run.
+        Raises `CannotBeMade`."""
         if variant == "int4-rerank":
-            return Head(int4_graph(self.scoring, settings.export.opset), None, [])
+            return Head(int4_graph(self.scoring, settings.export.opset), ROOM, [])
+        if variant == "int8-rerank":
+            return Head(int8_graph(self.scoring, settings.export.opset), ROOM, [])
 
         def best_of(encoded: np.ndarray) -> np.ndarray:
             return exact.predict(encoded, encode_excluded([()] * len(encoded)), TOP)[0]
