@@ -15,7 +15,7 @@ from contracts.faults import UsageFault, VerdictIsNo
 from contracts.graph import graph_inputs, graph_outputs
 from contracts.progress import Progress, silent
 from contracts.revision import code_revision
-from contracts.sections import FP32, HEADS, JPQ, JPQ_IVF, Export, Settings
+from contracts.sections import FP32, HEADS, JPQ_IVF, Export, Settings
 from export.attempting import attempt_all
 from export.graphs.graph import outline_of
 from export.graphs.optimising import optimise
@@ -93,9 +93,9 @@ def variants_of(export: Export, scoring: Scoring | None) -> tuple[str, ...]:
     return (*export.variants, *export.heads) if is_large else export.variants
 
 
-def variants_of_learned(variant: str, export: Export, scoring: Scoring) -> tuple[str, ...]:
+def variants_of_learned(variant: str, export: Export, scoring: Scoring | None) -> tuple[str, ...]:
     """A compressed training has that variant; of a large catalog its head, too."""
-    has_head = variant == JPQ and "ivf" in export.heads and scoring.items >= export.heads_from
+    has_head = scoring is not None and "ivf" in export.heads and scoring.items >= export.heads_from
     return (variant, JPQ_IVF) if has_head else (variant,)
 
 
