@@ -12,8 +12,9 @@ from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import LOOKUP, Scoring
 from export.heads.excluding import EXCLUDE, QUERY, closed
-from export.heads.reranking import rerank_tables, rerank_texts
+from export.heads.reranking import AGAIN, LEAST_BEHIND, chosen_text, rerank_tables, rerank_texts, room_for
 
+ROOM = room_for(AGAIN, LEAST_BEHIND)
 _MICROSOFT = "com.microsoft"
 _GROUP, _MIDDLE, _HIGHEST = 32, 8, 7
 """Numbers that share a scale; what stands for 0; the farthest from it."""
@@ -46,7 +47,7 @@ def _search(scoring: Scoring, opset: int) -> tuple[list[onnx.ModelProto], dict[s
     pads = {"no_pads": np.array([0, 0, 0, extra], dtype=np.int64)}
     padded = "rounded_query = Pad (query, no_pads)" if extra else "rounded_query = Identity (query)"
     rough = _ROUGH.replace("PADDED_QUERY", padded).replace("INNER", str(inner))
-    texts = [*rerank_texts(scoring, "float"), EXCLUDE]
+    texts = [chosen_text(scoring), *rerank_texts(scoring), EXCLUDE]
     parts = [
         piece(scoring.text(rough.replace("COLUMNS", str(len(packed)))), opset, _MICROSOFT, **pads),
         *(piece(scoring.text(text), opset) for text in texts),

@@ -14,10 +14,18 @@ from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import LOOKUP, Scoring
 from export.heads.excluding import EXCLUDE, QUERY, closed
-from export.heads.reranking import rerank_tables, rerank_texts
+from export.heads.reranking import rerank_tables, rerank_texts, room_for
 from export.variants.rewriting import CannotBeMade
 
 _HIGHEST, _DIGIT, _COLUMNS = 127, 63, 8
+_GROUP = 64
+"""The greatest of so many sums in a row is found first: whoever is among the best n lies in one of the n groups
+with the greatest sums, and only those are looked at item by item."""
+
+_AGAIN, _BEHIND = 320, 100
+"""Of how many bytes rank, fewer have to be looked at again than of 4 bits."""
+
+ROOM = room_for(_AGAIN, _BEHIND)
 _CLIPPED = 99.99
 """Percent of all numbers that the scale holds: a single large one shall not make it coarse."""
 
@@ -44,6 +52,37 @@ rough (float[batch, DIMENSION] query) => (int32[batch, columns] rough_scores)
 """
 
 
+_CHOSEN = """
+chosen (int32[batch, columns] rough_scores, int32[batch, m] excluded, int64[1] k)
+  => (int64[batch, again] candidates)
+<int64[1] again = {AGAIN}, int64[1] behind = {BEHIND}, int64[3] in_groups = {0, -1, GROUP}, int64[1] last = {2},
+ int64[2] in_line = {0, -1}, int64 group = {GROUP}, int64 padding = {PADDING}>
+{
+  more = Shape <start = 1, end = 2> (excluded)
+  answers = Add (k, more)
+  asked = Add (answers, behind)
+  wanted = Max (asked, again)
+  groups = Reshape (rough_scores, in_groups)
+  greatest = ReduceMax <keepdims = 0> (groups, last)
+  all_groups = Shape <start = 1, end = 2> (greatest)
+  some_groups = Min (wanted, all_groups)
+  group_scores, best_groups = TopK <axis = 1> (greatest, some_groups)
+  group_index = Unsqueeze (best_groups, last)
+  sums_by_group = GatherND <batch_dims = 1> (groups, group_index)
+  sums = Reshape (sums_by_group, in_line)
+  all = Shape <start = 1, end = 2> (sums)
+  count = Min (wanted, all)
+  best_sums, positions = TopK <axis = 1> (sums, count)
+  which = Div (positions, group)
+  lane = Mod (positions, group)
+  own_group = GatherElements <axis = 1> (best_groups, which)
+  before = Mul (own_group, group)
+  columns_found = Add (before, lane)
+  candidates = Min (columns_found, padding)
+}
+"""
+
+
 def int8_graph(scoring: Scoring, opset: int) -> Outline:
     """The whole graph, see `contracts.graph`. Raises `CannotBeMade`."""
     search, tables = _search(scoring, opset)
@@ -58,7 +97,10 @@ def int8_search(scoring: Scoring, opset: int) -> Outline:
 def _search(scoring: Scoring, opset: int) -> tuple[list[onnx.ModelProto], dict[str, np.ndarray]]:
     if scoring.popular is not None:
         raise CannotBeMade("popularity is mixed into every score, which sums of whole numbers cannot rank")
-    texts = [_ROUGH.replace("PER_STEP", str(1 / _DIGIT)), *rerank_texts(scoring, "int32"), EXCLUDE]
+    sizes = {"AGAIN": _AGAIN, "BEHIND": _BEHIND, "GROUP": _GROUP, "PADDING": scoring.items, "PER_STEP": 1 / _DIGIT}
+    texts = [_ROUGH, _CHOSEN, *rerank_texts(scoring), EXCLUDE]
+    for name, size in sizes.items():
+        texts = [text.replace(name, str(size)) for text in texts]
     return [piece(scoring.text(text), opset) for text in texts], _rough_tables(scoring) | rerank_tables(scoring)
 
 
@@ -68,12 +110,14 @@ def _rough_tables(scoring: Scoring) -> dict[str, np.ndarray]:
     bias = np.zeros(len(rows), dtype=np.float32) if scoring.bias is None else scoring.bias.astype(np.float32)
     row_step = max(float(np.percentile(np.abs(sample), _CLIPPED)), 1e-30) / _HIGHEST
     bias_step = max(float(np.abs(bias).max()), 1e-30) / _HIGHEST
-    table = np.empty((scoring.dimension + _COLUMNS, len(rows)), dtype=np.int8)
+    columns = -(-len(rows) // _GROUP) * _GROUP
+    table = np.zeros((scoring.dimension + _COLUMNS, columns), dtype=np.int8)
     for first in range(0, len(rows), 1 << 17):
         some = slice(first, first + (1 << 17))
-        table[:-_COLUMNS, some] = np.rint(rows[some].T / row_step).clip(-_HIGHEST, _HIGHEST)
-        table[-_COLUMNS:, some] = np.rint(bias[some] / bias_step)
-    table[:, -1] = 0
+        end = min(some.stop, len(rows))
+        table[:-_COLUMNS, first:end] = np.rint(rows[some].T / row_step).clip(-_HIGHEST, _HIGHEST)
+        table[-_COLUMNS:, first:end] = np.rint(bias[some] / bias_step)
+    table[:, scoring.items :] = 0  # PADDING, and what fills the last group: all of it is PADDING when scored again
     return {
         "rough_table": table,
         "bias_per_step": np.array([[bias_step / row_step]], dtype=np.float32),

@@ -9,11 +9,11 @@ from contracts.encoding import encode_excluded, encode_histories
 from contracts.sections import Settings
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring
+from export.heads import int4, int8
 from export.heads.int4 import int4_graph
 from export.heads.int8 import int8_graph
 from export.heads.ivf import ivf_graph, room_of
 from export.heads.probing import Probed, plan_search
-from export.heads.reranking import ROOM
 from export.variants.parity import TOP
 from service.predictor import OnnxPredictor
 
@@ -42,9 +42,9 @@ class Workshop:
         """The head `variant`, one of `contracts.sections.HEADS`, held against the `exact` one of the same run.
         Raises `CannotBeMade`."""
         if variant == "int4-rerank":
-            return Head(int4_graph(self.scoring, settings.export.opset), ROOM, [])
+            return Head(int4_graph(self.scoring, settings.export.opset), int4.ROOM, [])
         if variant == "int8-rerank":
-            return Head(int8_graph(self.scoring, settings.export.opset), ROOM, [])
+            return Head(int8_graph(self.scoring, settings.export.opset), int8.ROOM, [])
 
         def best_of(encoded: np.ndarray) -> np.ndarray:
             return exact.predict(encoded, encode_excluded([()] * len(encoded)), TOP)[0]

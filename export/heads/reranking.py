@@ -1,22 +1,25 @@
 """Every item is scored roughly, and the best few again by their fp32 row: what such heads share.
 
 How many are scored again is the same for every question, so that an answer depends on nobody else; a question that
-asks for more than `ROOM` is asked alone, and has more of them.
+asks for more than its room is asked alone, and has more of them.
 """
 
 import numpy as np
 
 from export.graphs.scoring import Scoring
 
+
+def room_for(again: int, behind: int) -> int:
+    """See `contracts.artifact.Manifest.room`: `again` are scored again, `behind` of them not asked for."""
+    return again - behind
+
+
 AGAIN, LEAST_BEHIND = 640, 400
 """How many are scored again, and how many of them at least are not asked for: what 400 held of the exact ten
 best in trials was 1.000."""
 
-ROOM = AGAIN - LEAST_BEHIND
-"""See `contracts.artifact.Manifest.room`."""
-
 CHOSEN = """
-chosen (TYPE[batch, columns] rough_scores, int32[batch, m] excluded, int64[1] k)
+chosen (float[batch, columns] rough_scores, int32[batch, m] excluded, int64[1] k)
   => (int64[batch, again] candidates)
 <int64[1] again = {AGAIN}, int64[1] behind = {LEAST_BEHIND}>
 {
@@ -70,20 +73,24 @@ best (float[batch, again] exact_scores, int64[batch, again] candidates)
 """
 
 
+def chosen_text(scoring: Scoring) -> str:
+    """The best of the rough scores."""
+    mixed = MIXED if scoring.popular is not None else "mixed = Identity (rough_scores)"
+    return CHOSEN.replace("LEAST_BEHIND", str(LEAST_BEHIND)).replace("AGAIN", str(AGAIN)).replace("MIXED", mixed)
+
+
 def with_last(values: np.ndarray | None, rows: int, padding: float) -> np.ndarray:
     """float32 [rows]; PADDING, the last, is never found."""
     own = np.zeros(rows, dtype=np.float32) if values is None else values.astype(np.float32)
     return np.append(own[:-1], np.float32(padding))
 
 
-def rerank_texts(scoring: Scoring, kind: str) -> list[str]:
-    """What stands between the rough scores, of the ONNX type `kind`, and what is excluded. Popularity is mixed
-    into rough scores of type float alone."""
+def rerank_texts(scoring: Scoring) -> list[str]:
+    """What stands between the candidates and what is excluded. Where popularity is mixed in, rough scores say how
+    much all of them are."""
     mixed = scoring.popular is not None
-    chosen = CHOSEN.replace("TYPE", kind).replace("LEAST_BEHIND", str(LEAST_BEHIND)).replace("AGAIN", str(AGAIN))
     exactly = EXACTLY.replace("ROUGH", ", float[batch, columns] rough_scores" if mixed else "")
     return [
-        chosen.replace("MIXED", MIXED if mixed else "mixed = Identity (rough_scores)"),
         exactly.replace("FINISHED", FINISHED if mixed else "exact_scores = Identity (plain)"),
         BEST,
     ]
