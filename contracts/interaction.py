@@ -6,7 +6,6 @@ TIMESTAMP = "timestamp"
 EVENT_TYPE = "event_type"
 WEIGHT = "weight"
 SESSION_ID = "session_id"
-TITLE = "title"
 
 REQUIRED_COLUMNS = (USER_ID, ITEM_ID, TIMESTAMP)
 OPTIONAL_COLUMNS = (EVENT_TYPE, WEIGHT, SESSION_ID)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
@@ -24,7 +25,8 @@ from tests.image.use import Service, check, seconds_to_ready
 
 ROOT = Path(__file__).parents[2]
 NAME = "localhost/flyweight-test"
-IMAGE, BENTO = f"{NAME}:latest", f"{NAME}-bento:0.1.0"
+VERSION = version("flyweight")
+IMAGE, BENTO = f"{NAME}:latest", f"{NAME}-bento:{VERSION}"
 LARGEST_MB, SLOWER_S, ROUNDS = 450, 1.0, 5
 _EMPTY = """
 import bentoml
@@ -123,7 +125,7 @@ def _out_of_the_box(engine: Engine, folder: Path) -> None:
             name, "find", "/root", "/home", "/var/cache", "-name", "*.whl", "-o", "-name", "*.deb"
         )
         check("has no cache", cached.stdout.strip() == "", cached.stdout)
-        check("knows its version", "0.1.0" in engine.inside(name, "flyweight", "--version").stdout)
+        check("knows its version", VERSION in engine.inside(name, "flyweight", "--version").stdout)
         check("carries its SBOM", "bomFormat" in engine.inside(name, "cat", "/app/sbom.cdx.json").stdout)
         image = engine.inspect("image", IMAGE)
         health = (image.get("Healthcheck") or image["Config"]["Healthcheck"])["Test"][1:]
