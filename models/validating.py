@@ -16,7 +16,9 @@ _SCORES_AT_MOST = 2_000_000_000
 """Of a model that scores every item for every question: 10,000 questions up to 200,000 items, 2,000 at a million,
 1,000 from two million on. The mean of a fifth of the questions is less sure by the root of five."""
 
-_SCORES_AT_ONCE = 1 << 24
+_SCORES_AT_ONCE, _QUESTIONS_AT_ONCE = 1 << 24, 8
+"""So many scores at once, but never fewer questions: a large table is read once for all of them."""
+
 _LISTED_AT_ONCE = 1_000
 
 Scores = Callable[[np.ndarray], np.ndarray]
@@ -105,7 +107,7 @@ class Validation:
 
     def _gains_by_policy(self, scores_of: Scores | Listing) -> tuple[dict[RepeatPolicy, np.ndarray], np.ndarray]:
         """float64 [questions] under each policy, and the groups of the questions that were asked."""
-        asked, size = self._few, max(1, _SCORES_AT_ONCE // max(1, self.items))
+        asked, size = self._few, max(_QUESTIONS_AT_ONCE, _SCORES_AT_ONCE // max(1, self.items))
         if not isinstance(scores_of, Listing):
             look = _dense(scores_of)
         elif self.items < LARGE:

@@ -81,14 +81,14 @@ def mix_in_best_share(
     progress: Progress = silent,
 ) -> float:
     """Mix in the popular list (float32 [items]) by the share with the best NDCG@10 on the validation part, and
-    return it. Of equals, the first."""
+    return it. Of equals, the first; the only one needs no question."""
     ndcg = []
-    for share in shares:
+    for share in shares if len(shares) > 1 else ():
         network.mix_in_popularity(popularity, share)
         with network.item_table.made_once():
             ndcg.append(validation.ndcg_at_10(network.scores))
         progress("network: shares of popularity", len(ndcg), len(shares))
-    best = shares[int(np.argmax(ndcg))]
+    best = shares[int(np.argmax(ndcg))] if ndcg else shares[0]
     network.mix_in_popularity(popularity, best)
     return best
 
