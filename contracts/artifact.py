@@ -3,6 +3,8 @@
     manifest.json   what it is, how it was made, and the sha256 of every other file
     model.onnx      the graph: encoded history -> top-k
     model.data      its large tables, where there are any; mapped, and shared by all that serve it
+    query.onnx      of a graph that an index precedes: encoded history -> query, see `contracts.graph`
+    the index       files of ScaNN, which finds the candidates of a query
     popular.npy     int32: every item index, most popular first: the fallback
     probes.json     stored histories with the answer each must give
     measured-*.json figures of one machine; not sealed, names the manifest it belongs to
@@ -38,7 +40,17 @@ from contracts.faults import ArtifactFault
 from contracts.mapped_files import REMEDY, map_array
 
 SCHEMA_VERSION = 2
-MODEL_DATA = "model.data"
+MODEL_DATA, QUERY_MODEL = "model.data", "query.onnx"
+INDEX_FILES = (
+    "scann_config.pb",
+    "scann_assets.pbtxt",
+    "serialized_partitioner.pb",
+    "datapoint_to_token.npy",
+    "ah_codebook.pb",
+    "hashed_dataset.npy",
+)
+"""What ScaNN reads, as it names them; paths in them are relative."""
+
 MANIFEST, MODEL, POPULAR, PROBES = "manifest.json", "model.onnx", "popular.npy", "probes.json"
 _ALWAYS_SEALED = {MODEL, POPULAR, PROBES, *CATALOG_FILES}
 
@@ -76,6 +88,15 @@ class Training(msgspec.Struct, forbid_unknown_fields=True):
     libraries: dict[str, str]
 
 
+class Search(msgspec.Struct, forbid_unknown_fields=True):
+    """How much of an index a question looks at: the items of so many `leaves`, the best `candidates` of which the
+    graph scores again. `dimension` numbers make up a query."""
+
+    leaves: int
+    candidates: int
+    dimension: int
+
+
 class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     schema_version: int
     rung: str
@@ -95,6 +116,8 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     room: int | None = None
     """Of a graph that looks at a part of the catalog: answers and exclusions of a question up to so many together
     change nothing about which part. None where it looks at all."""
+    search: Search | None = None
+    """None where the graph needs no index."""
 
 
 class Probe(msgspec.Struct, forbid_unknown_fields=True):
@@ -120,6 +143,10 @@ class Artifact:
     @property
     def model_path(self) -> Path:
         return self.path / MODEL
+
+    @property
+    def query_path(self) -> Path:
+        return self.path / QUERY_MODEL
 
     @property
     def size_bytes(self) -> int:
@@ -235,7 +262,8 @@ def _decode_manifest(path: Path, content: bytes) -> Manifest:
 
 def _refuse_unsealed(path: Path, manifest: Manifest) -> None:
     """Whatever serves must be sealed, and nothing that is sealed may lie elsewhere."""
-    missing = sorted(_ALWAYS_SEALED - manifest.files.keys())
+    of_search = {QUERY_MODEL, *INDEX_FILES} if manifest.search else set()
+    missing = sorted((_ALWAYS_SEALED | of_search) - manifest.files.keys())
     if (TITLES in manifest.files) != (TITLE_ENDS in manifest.files):
         missing += sorted({TITLES, TITLE_ENDS} - manifest.files.keys())
     outside = sorted(name for name in manifest.files if Path(name).name != name)

@@ -7,11 +7,18 @@
     scores    float32 [batch, k]            -inf marks an item that was excluded: there was no other left
 
 Excluding happens inside the graph, before the top-k, so that an answer is never short.
+
+Where an index finds candidates first (`Manifest.search`), the same is done by two graphs with the index between:
+
+    query.onnx   history -> query float32 [batch, d]
+    the index    query -> candidates int64 [batch, n]: item indices, the catalog's size where there are fewer
+    model.onnx   query, candidates, excluded, k -> items, scores
 """
 
 from contracts.artifact import Tensor
 
 HISTORY, EXCLUDED, K, ITEMS, SCORES = "history", "excluded", "k", "items", "scores"
+QUERY, CANDIDATES = "query", "candidates"
 
 
 def graph_inputs(max_history: int) -> list[Tensor]:
@@ -24,3 +31,16 @@ def graph_inputs(max_history: int) -> list[Tensor]:
 
 def graph_outputs() -> list[Tensor]:
     return [Tensor(ITEMS, "int64", ["batch", "k"]), Tensor(SCORES, "float32", ["batch", "k"])]
+
+
+def rescoring_inputs(dimension: int) -> list[Tensor]:
+    """Of a graph that an index precedes."""
+    return [
+        *query_outputs(dimension),
+        Tensor(CANDIDATES, "int64", ["batch", "n"]),
+        *graph_inputs(0)[1:],
+    ]
+
+
+def query_outputs(dimension: int) -> list[Tensor]:
+    return [Tensor(QUERY, "float32", ["batch", dimension])]

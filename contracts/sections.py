@@ -18,7 +18,7 @@ PROMOTION_COSTS = ("latency", "size", "memory", "throughput")
 FP32 = "fp32"
 CONVERSIONS = (FP32, "fp16", "int8-dynamic", "int8-static")
 """The variants that a trained run can be converted to."""
-HEADS = ("int8-rerank", "int4-rerank", "ivf")
+HEADS = ("scann", "int8-rerank", "int4-rerank", "ivf")
 """Those in which a large catalog is not scored whole; of runs with item embeddings."""
 JPQ, JPQ_IVF = "jpq", "jpq-ivf"
 """The compression that is learned, and its own head."""

@@ -78,12 +78,12 @@ def _attempt_head(sealing: Sealing, variant: str, exact: OnnxPredictor, workshop
     except CannotBeMade as reason:
         return Attempt(rung, variant, "impossible", str(reason), None, None, None, run)
     graph = optimise(head.graph, sealing.draft)
-    with sealing.opened(variant, graph, head.room) as predictor:
+    with sealing.opened(variant, graph, **head.of_manifest) as predictor:
         found, difference = shared_top(predictor, exact, sealing.histories)
     if not found >= asked:
         why = f"finds {found:.3f} of the exact top {TOP}, [export] recall asks for {asked:g}"
         return Attempt(rung, variant, "failed", why, found, difference, None, run, head.curve)
-    place = sealing.seal(variant, graph, head.room).path.name
+    place = sealing.seal(variant, graph, **head.of_manifest).path.name
     return Attempt(rung, variant, "made", "", found, difference, place, run, head.curve)
 
 

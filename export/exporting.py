@@ -21,7 +21,7 @@ from export.graphs.graph import outline_of
 from export.graphs.optimising import optimise
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring, scoring_of
-from export.heads.making import Workshop
+from export.heads.making import Head, Workshop
 from export.sealing import Sealing
 from export.variants.attempts import Attempt, compress, record_attempts
 from export.variants.parity import check_parity
@@ -129,29 +129,29 @@ def export_untrained(
     sealing = Sealing(manifest, catalog, np.arange(items), histories, settings)
     progress(f"exporting {name}", 0, 1)
     scoring = scoring_of(model, settings.training.max_history, settings.export.opset)
-    graph, room = _own_graph(sealing, model, scoring), None
+    graph, of_manifest = _own_graph(sealing, model, scoring), {}
     with sealing.opened(manifest.variant, graph) as predictor:
         check_parity(predictor, model, histories)
         if variant in HEADS:
-            graph, room = _untrained_head(variant, predictor, scoring, histories, settings)
+            head = _untrained_head(variant, predictor, scoring, histories, settings)
+            graph, of_manifest = head.graph, head.of_manifest
     if variant != FP32 and variant not in HEADS:
         try:
             graph = compress(variant, graph, histories, settings.training.max_history)
         except CannotBeMade as reason:
             raise UsageFault(f"{name} has no variant {variant}: {reason}. Leave it out.") from reason
-    artifact = sealing.seal(manifest.variant if variant == FP32 else variant, graph, room)
+    artifact = sealing.seal(manifest.variant if variant == FP32 else variant, graph, **of_manifest)
     progress(f"exporting {name}", 1, 1)
     return artifact
 
 
 def _untrained_head(
     variant: str, exact: OnnxPredictor, scoring: Scoring | None, histories: list[list[int]], settings: Settings
-) -> tuple[Outline, int | None]:
+) -> Head:
     """Of random rows no block finds more than another: how many are probed says nothing about real ones."""
     if scoring is None:
         raise UsageFault(f"{exact.artifact.manifest.rung} has no variant {variant}: no item embeddings to search.")
-    head = Workshop(scoring, histories, histories).make(variant, exact, settings)
-    return head.graph, head.room
+    return Workshop(scoring, histories, histories).make(variant, exact, settings)
 
 
 def _own_graph(sealing: Sealing, model: Model, scoring: Scoring | None) -> Outline:

@@ -34,14 +34,14 @@ class Sealing:
         return self.settings.paths.artifacts / "trial"
 
     @contextmanager
-    def opened(self, variant: str, graph: Outline, room: int | None = None) -> Iterator[OnnxPredictor]:
-        """The predictor that will serve the graph, before anything is sealed."""
+    def opened(self, variant: str, graph: Outline, **of_head: object) -> Iterator[OnnxPredictor]:
+        """The predictor that will serve the graph, before anything is sealed. `of_head` goes into the manifest."""
         with durable.draft_directory(self.draft) as folder:
             write_outline(graph, folder / MODEL)
-            yield OnnxPredictor(Artifact(folder, replace(self.manifest, variant=variant, room=room), "unsealed"))
+            yield OnnxPredictor(Artifact(folder, replace(self.manifest, variant=variant, **of_head), "unsealed"))
 
-    def seal(self, variant: str, graph: Outline, room: int | None = None) -> Artifact:
-        manifest = replace(self.manifest, variant=variant, room=room)
+    def seal(self, variant: str, graph: Outline, **of_head: object) -> Artifact:
+        manifest = replace(self.manifest, variant=variant, **of_head)
 
         def write_model(path: Path) -> None:
             write_outline(graph, path)

@@ -1,14 +1,28 @@
 """One artifact's graph in onnxruntime: the predictor that serves, and that measures and evaluates."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
-from contracts.artifact import Artifact, Probe, Tensor
+from contracts.artifact import MANIFEST, Artifact, Probe, Tensor
 from contracts.encoding import encode_excluded, encode_histories
 from contracts.faults import ArtifactFault
-from contracts.graph import EXCLUDED, HISTORY, ITEMS, SCORES, K, graph_inputs, graph_outputs
+from contracts.graph import (
+    CANDIDATES,
+    EXCLUDED,
+    HISTORY,
+    ITEMS,
+    QUERY,
+    SCORES,
+    K,
+    graph_inputs,
+    graph_outputs,
+    query_outputs,
+    rescoring_inputs,
+)
+from service.candidates import Candidates
 
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
 """How far a replayed score may be from the sealed one: another processor rounds differently."""
@@ -28,9 +42,25 @@ class OnnxPredictor:
         self.items = artifact.manifest.items
         self.max_history = artifact.manifest.max_history
         self.room = artifact.manifest.room
-        self._session = _open_session(artifact, threads)
-        _check_tensors(artifact, "inputs", self._session.get_inputs(), graph_inputs(self.max_history))
-        _check_tensors(artifact, "outputs", self._session.get_outputs(), graph_outputs())
+        self._session = _open_session(artifact.model_path, threads)
+        self._index = None if artifact.manifest.search is None else Candidates(artifact)
+        if self._index is not None:
+            self._encoder = _open_session(artifact.query_path, threads)
+        self._check()
+
+    def _check(self) -> None:
+        """The graphs must have the tensors that the contract names, and the manifest must say so too."""
+        artifact, inputs, outputs = self.artifact, graph_inputs(self.max_history), graph_outputs()
+        sealed, session = artifact.manifest, self._session
+        _check_manifest(artifact.path / MANIFEST, "inputs", sealed.inputs, inputs)
+        _check_manifest(artifact.path / MANIFEST, "outputs", sealed.outputs, outputs)
+        if sealed.search is not None:
+            dimension = sealed.search.dimension
+            _check_graph(artifact.query_path, "inputs", self._encoder.get_inputs(), inputs[:1])
+            _check_graph(artifact.query_path, "outputs", self._encoder.get_outputs(), query_outputs(dimension))
+            inputs = rescoring_inputs(dimension)
+        _check_graph(artifact.model_path, "inputs", session.get_inputs(), inputs)
+        _check_graph(artifact.model_path, "outputs", session.get_outputs(), outputs)
 
     def predict(self, history: np.ndarray, excluded: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The best k items for each row, best first.
@@ -41,8 +71,14 @@ class OnnxPredictor:
 
         Returns items int64 `[batch, k]` and scores float32 `[batch, k]`; -inf marks an excluded item.
         """
-        count = np.array([min(k, self.items)], dtype=np.int64)
-        items, scores = self._session.run((ITEMS, SCORES), {HISTORY: history, EXCLUDED: excluded, K: count})
+        count = min(k, self.items)
+        given = {EXCLUDED: excluded, K: np.array([count], dtype=np.int64)}
+        if self._index is None:
+            given[HISTORY] = history
+        else:
+            (given[QUERY],) = self._encoder.run((QUERY,), {HISTORY: history})
+            given[CANDIDATES] = self._index.find(given[QUERY], count + excluded.shape[1])
+        items, scores = self._session.run((ITEMS, SCORES), given)
         return items, scores
 
     def replay_probes(self) -> None:
@@ -73,29 +109,28 @@ class OnnxPredictor:
         return tuple(np.concatenate(each) for each in zip(*answers, strict=True))
 
 
-def _open_session(artifact: Artifact, threads: int) -> ort.InferenceSession:
+def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what fails is raised, and standard error is for our own lines
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(
-            str(artifact.model_path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        return ort.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common base class for its errors
-        raise ArtifactFault(f"{artifact.model_path} is no graph to serve: {error}. {_REMEDY}") from error
+        raise ArtifactFault(f"{path} is no graph to serve: {error}. {_REMEDY}") from error
 
 
-def _check_tensors(artifact: Artifact, side: str, found: list[ort.NodeArg], expected: list[Tensor]) -> None:
-    """The graph must have the tensors that the contract names, and the manifest must say so too."""
+def _check_graph(path: Path, side: str, found: list[ort.NodeArg], expected: list[Tensor]) -> None:
     shown = [Tensor(arg.name, _DTYPES.get(arg.type, arg.type), list(arg.shape)) for arg in found]
-    sealed = getattr(artifact.manifest, side)
-    if not (_have_same_form(shown, expected) and _have_same_form(sealed, expected)):
-        raise ArtifactFault(
-            f"{artifact.path} has the {side} {_show(shown)}, its manifest says {_show(sealed)}, "
-            f"expected {_show(expected)}. {_REMEDY}"
-        )
+    if not _have_same_form(shown, expected):
+        raise ArtifactFault(f"{path} has the {side} {_show(shown)}, expected {_show(expected)}. {_REMEDY}")
+
+
+def _check_manifest(path: Path, side: str, sealed: list[Tensor], expected: list[Tensor]) -> None:
+    """Whatever graphs there are, together they have the tensors that the contract names."""
+    if not _have_same_form(sealed, expected):
+        raise ArtifactFault(f"{path} says the {side} are {_show(sealed)}, expected {_show(expected)}. {_REMEDY}")
 
 
 def _have_same_form(some: list[Tensor], others: list[Tensor]) -> bool:

@@ -1,5 +1,6 @@
 """onnxruntime's offline optimisation, at the level that any processor and runtime can load."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -20,12 +21,16 @@ def optimise(outline: Outline, place: Path) -> Outline:
     Level basic: what it writes is plain ONNX. Constants are folded unless that makes the file larger.
     The runtime only writes to a file: it stands beside `place` for a moment.
     """
-    model = outline.model
+    query = None if outline.query is None else _smaller(outline.query, place)
+    return replace(outline, model=_smaller(outline.model, place), query=query)
+
+
+def _smaller(model: onnx.ModelProto, place: Path) -> onnx.ModelProto:
     best = _optimise(model, place, ())
     if best.ByteSize() > _LARGER * model.ByteSize() + 4096:
         best = _optimise(model, place, ("ConstantFolding",))
     onnx.checker.check_model(best, full_check=True)
-    return Outline(best, outline.tables)
+    return best
 
 
 def _optimise(model: onnx.ModelProto, place: Path, without: tuple[str, ...]) -> onnx.ModelProto:

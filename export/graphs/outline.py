@@ -6,6 +6,7 @@ a dict. Written, the tables lie in `model.data` beside `model.onnx`. The runtime
 what it touches, and the processes of one machine share it.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from contracts.artifact import MODEL_DATA
+from contracts.artifact import MODEL_DATA, QUERY_MODEL
 
 LARGE_BYTES = 1 << 20
 """Tables from here on stand beside the graph. A graph without one is a single file."""
@@ -25,10 +26,13 @@ _ALIGNMENT = 4096
 
 @dataclass(frozen=True)
 class Outline:
-    """`model` has an input for each of `tables` besides its own."""
+    """`model` has an input for each of `tables` besides its own, or for those it reads where it is one of two:
+    `query` makes what an index searches by, and `write_index` writes the index into a folder."""
 
     model: onnx.ModelProto
     tables: dict[str, np.ndarray]
+    query: onnx.ModelProto | None = None
+    write_index: Callable[[Path], None] | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -63,24 +67,28 @@ def outline(model: onnx.ModelProto, tables: dict[str, np.ndarray]) -> Outline:
 
 def inlined(found: Outline) -> onnx.ModelProto:
     """The graph with its tables inside; `fits_in_one_piece` says whether there is one."""
-    model = _without_inputs_of(found)
-    model.graph.initializer.extend(numpy_helper.from_array(table, name) for name, table in found.tables.items())
-    return model
+    stored = {name: numpy_helper.from_array(table, name) for name, table in found.tables.items()}
+    return _with_tables(found.model, stored)
 
 
 def write_outline(found: Outline, path: Path) -> None:
-    """Write the graph to `path`, and its large tables to `model.data` beside it where there are any."""
-    model = _without_inputs_of(found)
-    small = {name: table for name, table in found.tables.items() if table.nbytes < LARGE_BYTES}
-    model.graph.initializer.extend(numpy_helper.from_array(table, name) for name, table in small.items())
-    large = [(name, found.tables[name]) for name in sorted(found.tables.keys() - small.keys())]
+    """Write the graph to `path`, and beside it its large tables to `model.data`, and what precedes it, where there
+    is such a thing."""
+    large = {name: table for name, table in sorted(found.tables.items()) if table.nbytes >= LARGE_BYTES}
+    stored = {
+        name: numpy_helper.from_array(table, name) for name, table in found.tables.items() if name not in large
+    }
     if large:
         with (path.parent / MODEL_DATA).open("wb") as file:
-            for name, table in large:
+            for name, table in large.items():
                 file.write(bytes(-file.tell() % _ALIGNMENT))
-                model.graph.initializer.append(_reference(name, table, file.tell()))
+                stored[name] = _reference(name, table, file.tell())
                 np.ascontiguousarray(table).tofile(file)
-    onnx.save_model(model, path)
+    onnx.save_model(_with_tables(found.model, stored), path)
+    if found.query is not None:
+        onnx.save_model(_with_tables(found.query, stored), path.with_name(QUERY_MODEL))
+    if found.write_index is not None:
+        found.write_index(path.parent)
 
 
 def _reference(name: str, table: np.ndarray, offset: int) -> TensorProto:
@@ -91,10 +99,12 @@ def _reference(name: str, table: np.ndarray, offset: int) -> TensorProto:
     return tensor
 
 
-def _without_inputs_of(found: Outline) -> onnx.ModelProto:
+def _with_tables(outlined_model: onnx.ModelProto, stored: Mapping[str, TensorProto]) -> onnx.ModelProto:
+    """Inputs that are tables become what is stored of them."""
     model = onnx.ModelProto()
-    model.CopyFrom(found.model)
-    own = [value for value in model.graph.input if value.name not in found.tables]
+    model.CopyFrom(outlined_model)
+    inputs = list(model.graph.input)
     del model.graph.input[:]
-    model.graph.input.extend(own)
+    model.graph.input.extend(value for value in inputs if value.name not in stored)
+    model.graph.initializer.extend(stored[value.name] for value in inputs if value.name in stored)
     return model

@@ -7,9 +7,6 @@ from contracts.graph import EXCLUDED, HISTORY, K
 from export.graphs.outline import Outline, outline
 from export.graphs.scoring import joined
 
-QUERY = "query"
-"""What an encoder gives."""
-
 EXCLUDE = """
 exclude (int32[batch, taken] found_items, float[batch, taken] best_found, int32[batch, m] excluded, int64[1] k)
   => (int64[batch, answers] items, float[batch, answers] scores)
@@ -34,12 +31,14 @@ exclude (int32[batch, taken] found_items, float[batch, taken] best_found, int32[
 """Found are the best, in order, and as many more as are excluded. Of equals the one that was found first."""
 
 
-def closed(parts: list[onnx.ModelProto], tables: dict[str, np.ndarray], asked: str = HISTORY) -> Outline:
-    """The parts as one graph that needs nothing but its inputs and `tables`, checked. `asked` is the input that
-    says whom for."""
+def closed(
+    parts: list[onnx.ModelProto], tables: dict[str, np.ndarray], asked: tuple[str, ...] = (HISTORY,)
+) -> Outline:
+    """The parts as one graph that needs nothing but its inputs and `tables`, checked. `asked` are the inputs that
+    say whom for."""
     model = joined(parts)
     inputs = {value.name: value for value in model.graph.input}
-    open_ends = inputs.keys() - {asked, EXCLUDED, K}
+    open_ends = inputs.keys() - {*asked, EXCLUDED, K}
     assert not open_ends, f"nothing gives {open_ends}"
     whole = outline(model, tables)
     onnx.checker.check_model(whole.model, full_check=True)

@@ -8,10 +8,11 @@ the wrong place; the cost grows with the catalog.
 import numpy as np
 import onnx
 
+from contracts.graph import QUERY
 from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import LOOKUP, Scoring
-from export.heads.excluding import EXCLUDE, QUERY, closed
+from export.heads.excluding import EXCLUDE, closed
 from export.heads.reranking import AGAIN, LEAST_BEHIND, chosen_text, rerank_tables, rerank_texts, room_for
 
 ROOM = room_for(AGAIN, LEAST_BEHIND)
@@ -38,7 +39,7 @@ def int4_graph(scoring: Scoring, opset: int) -> Outline:
 
 def int4_search(scoring: Scoring, opset: int) -> Outline:
     """What stands behind the encoder alone: `query` float32 [batch, d] in the place of the history."""
-    return closed(*_search(scoring, opset), QUERY)
+    return closed(*_search(scoring, opset), (QUERY,))
 
 
 def _search(scoring: Scoring, opset: int) -> tuple[list[onnx.ModelProto], dict[str, np.ndarray]]:

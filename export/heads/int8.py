@@ -10,10 +10,11 @@ product serves a batch: there a question costs a fraction of what it costs alone
 import numpy as np
 import onnx
 
+from contracts.graph import QUERY
 from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import LOOKUP, Scoring
-from export.heads.excluding import EXCLUDE, QUERY, closed
+from export.heads.excluding import EXCLUDE, closed
 from export.heads.reranking import rerank_tables, rerank_texts, room_for
 from export.variants.rewriting import CannotBeMade
 
@@ -91,7 +92,7 @@ def int8_graph(scoring: Scoring, opset: int) -> Outline:
 
 def int8_search(scoring: Scoring, opset: int) -> Outline:
     """What stands behind the encoder alone: `query` float32 [batch, d] in the place of the history."""
-    return closed(*_search(scoring, opset), QUERY)
+    return closed(*_search(scoring, opset), (QUERY,))
 
 
 def _search(scoring: Scoring, opset: int) -> tuple[list[onnx.ModelProto], dict[str, np.ndarray]]:

@@ -15,11 +15,12 @@ short; `room` says up to how many items, answers and exclusions together, that n
 
 import onnx
 
+from contracts.graph import QUERY
 from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring
 from export.heads.blocks import Blocks
-from export.heads.excluding import EXCLUDE, QUERY, closed
+from export.heads.excluding import EXCLUDE, closed
 from export.heads.ivf_tables import DIGIT, Probing, ivf_tables
 
 _LOOKUP = """
@@ -203,7 +204,7 @@ def ivf_search(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -
     """What stands behind the encoder alone: `query` float32 [batch, d] in the place of the history."""
     tables = ivf_tables(scoring, blocks, probing)
     del tables["place_of_item"]  # only histories are looked up by it
-    return closed(_search(scoring, blocks, probing, opset), tables, QUERY)
+    return closed(_search(scoring, blocks, probing, opset), tables, (QUERY,))
 
 
 def _search(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> list[onnx.ModelProto]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contracts.artifact import Search
 from contracts.encoding import encode_excluded, encode_histories
 from contracts.sections import Settings
 from export.graphs.outline import Outline
@@ -13,20 +14,26 @@ from export.heads import int4, int8
 from export.heads.int4 import int4_graph
 from export.heads.int8 import int8_graph
 from export.heads.ivf import ivf_graph, room_of
-from export.heads.probing import Probed, plan_search
+from export.heads.probing import Probed, batch_for, plan_search
+from export.heads.scann import refuse_mixed, scann_graph
+from export.heads.scann_index import BEHIND, plan_index
 from export.variants.parity import TOP
 from service.predictor import OnnxPredictor
-
-_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Head:
-    """`room` as in the manifest; `curve` is the recall of other numbers of blocks, where there are blocks."""
+    """`room` and `search` as in the manifest; `curve` is the recall of other numbers of blocks, where there are
+    blocks."""
 
     graph: Outline
     room: int | None
     curve: list[Probed]
+    search: Search | None = None
+
+    @property
+    def of_manifest(self) -> dict[str, object]:
+        return {"room": self.room, "search": self.search}
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,11 @@ class Workshop:
             return exact.predict(encoded, encode_excluded([()] * len(encoded)), TOP)[0]
 
         recall, seed = settings.export.recall, settings.training.seed
+        if variant == "scann":
+            refuse_mixed(self.scoring)
+            index = plan_index(self.scoring, best_of, self.choosing, recall)
+            graph = scann_graph(self.scoring, index, settings.export.opset)
+            return Head(graph, index.search.candidates - BEHIND, index.curve, index.search)
         plan = plan_search(self.scoring, best_of, self.shaping, self.choosing, recall, seed)
         graph = ivf_graph(self.scoring, plan.blocks, plan.probing, settings.export.opset)
         return Head(graph, room_of(plan.blocks, plan.probing), plan.curve)
@@ -59,8 +71,9 @@ def shared_top(found: OnnxPredictor, exact: OnnxPredictor, histories: Sequence[l
     """Recall of the ten best of `exact`, nothing excluded, and the largest difference of a score that both give,
     relative to the spread of the exact ten."""
     shared, differences = [], [0.0]
-    for first in range(0, len(histories), _BATCH):
-        encoded = encode_histories(histories[first : first + _BATCH], exact.max_history)
+    batch = batch_for(exact.items)
+    for first in range(0, len(histories), batch):
+        encoded = encode_histories(histories[first : first + batch], exact.max_history)
         nothing = encode_excluded([()] * len(encoded))
         items, scores = found.predict(encoded, nothing, TOP)
         best, expected = exact.predict(encoded, nothing, TOP)

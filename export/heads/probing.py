@@ -24,7 +24,7 @@ _PLACES_AT_ONCE = 1 << 24
 
 
 class Probed(msgspec.Struct, frozen=True):
-    """Recall of the exact head's ten best when so many blocks are looked at."""
+    """Recall of the exact head's ten best when so many blocks (leaves, of an index) are looked at."""
 
     blocks: int
     recall: float
@@ -57,8 +57,7 @@ def plan_search(
     rows = rows_with_bias(scoring)
     front = _front_of(scoring, width_for(scoring.items))
     blocks = make_blocks(rows, queries_of(scoring, shaping), width_for(scoring.items), seed, front)
-    encoded = encode_histories(choosing, scoring.max_history)
-    best = np.concatenate([best_of(encoded[i : i + _BATCH]) for i in range(0, len(encoded), _BATCH)])
+    best = best_in_batches(scoring, best_of, choosing)
     queries, front_blocks = queries_of(scoring, choosing), len(front) // blocks.width
     found = {spread: _ranks(blocks, queries, best, spread, front_blocks) for spread in _SPREADS}
     needed = {spread: _least_probed(ranks, recall) for spread, ranks in found.items()}
@@ -66,6 +65,19 @@ def plan_search(
     steps = [1 << power for power in range((blocks.count - front_blocks).bit_length())]
     curve = [Probed(front_blocks + step, float((found[spread] < step).mean())) for step in steps]
     return Search(blocks, Probing(needed[spread], spread, front_blocks), curve)
+
+
+def best_in_batches(
+    scoring: Scoring, best_of: Callable[[np.ndarray], np.ndarray], histories: list[list[int]]
+) -> np.ndarray:
+    """int64 [histories, 10]"""
+    encoded, batch = encode_histories(histories, scoring.max_history), batch_for(scoring.items)
+    return np.concatenate([best_of(encoded[i : i + batch]) for i in range(0, len(encoded), batch)])
+
+
+def batch_for(items: int) -> int:
+    """Questions that an exact graph is asked at once: what it takes for their scores it keeps."""
+    return max(1, min(_BATCH, _PLACES_AT_ONCE * 8 // items))
 
 
 def rows_with_bias(scoring: Scoring) -> np.ndarray:

@@ -25,7 +25,7 @@ _RUNG_COLOURS = {
 }  # fmt: skip
 _MARKERS = {
     "fp32": "o", "fp16": "s", "int8-dynamic": "^", "int8-static": "v", "jpq": "D", "int4-rerank": "P", "ivf": "X",
-    "int8-rerank": "h", "jpq-ivf": "d",
+    "int8-rerank": "h", "jpq-ivf": "d", "scann": "*",
 }  # fmt: skip
 _UNKNOWN_COLOUR, _UNKNOWN_MARKER = "#8c564b", "p"
 _INK, _QUIET, _BAND = "#010203", "#040506", "#070809"

@@ -18,6 +18,7 @@ _WIDTH, _HEIGHT = 700, 500  # a unit is a pixel where the picture is shown 700 p
 _COLOURS = {
     "sasrec:fp32": "#c8402f", "sasrec:jpq": "#b8860b", "sasrec:int4-rerank": "#8a5bbf", "sasrec:ivf": "#2368b4",
     "item-to-item:fp32": "#1a7f5a", "sasrec:int8-rerank": "#c2448f",
+    "sasrec:scann": "#0f8f9c",
 }  # fmt: skip
 _OTHER = "#59636e"
 _AXES = (0.12, 0.195, 0.85, 0.67)

@@ -37,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "csv"
     rungs: tuple[str, ...] = (POPULARITY, ITEM_TO_ITEM, SASREC, JPQ)
     epochs: int = 3
-    heads: tuple[str, ...] = ("int8-rerank", "int4-rerank", "ivf")
+    heads: tuple[str, ...] = ("scann", "int8-rerank", "int4-rerank", "ivf")
     recall: float = 0.98
     measured: bool = True
 
@@ -56,7 +56,7 @@ PLANS = {
         Plan(items=1_000_000, users=500_000, interactions=10_000_000),
         Plan(
             items=10_000_000, drawn=18_000_000, users=3_000_000, interactions=30_000_000, format="parquet",
-            rungs=(POPULARITY, SASREC), epochs=1, heads=("int8-rerank", "ivf"), recall=0.9, measured=False,
+            rungs=(POPULARITY, SASREC), epochs=1, heads=("scann",), recall=0.9, measured=False,
         ),
     )
 }  # fmt: skip

@@ -21,7 +21,7 @@ from loadtests.traffic import read_traffic
 
 MADE = "made.json"
 CONFIG = "flyweight.toml"
-_SERVED_VARIANTS = (EXACT, JPQ.partition(":")[2], "int8-rerank", "int4-rerank", "ivf")
+_SERVED_VARIANTS = (EXACT, JPQ.partition(":")[2], "scann", "int8-rerank", "int4-rerank", "ivf")
 
 
 class Made(msgspec.Struct, frozen=True):

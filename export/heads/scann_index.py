@@ -1,0 +1,106 @@
+"""ScaNN's index of a table of items, and how much of it a question has to look at.
+
+Guo et al., Accelerating Large-Scale Inference with Anisotropic Vector Quantization (2020): items in the leaves of
+a tree, the rows as half a byte for every two numbers, rounded so that what scores high stays in its place.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from contracts.artifact import INDEX_FILES, Search
+from contracts.machine import cores
+from export.graphs.scoring import Scoring
+from export.heads.probing import Probed, best_in_batches, queries_of, rows_with_bias
+from export.variants.rewriting import CannotBeMade
+
+BEHIND = 100
+"""Of the candidates so many are not asked for: they make up for what the index ranks wrongly."""
+
+_CANDIDATES = (320, 1000, 3000)
+_DEEPER = 1.25
+"""How much more leaves the next depth looks at."""
+
+_COST = 100
+"""Scoring a candidate again takes as long as looking at so many items in the index."""
+
+_LEAST_SAMPLE, _PER_LEAF = 100_000, 50
+"""Rows that the leaves are learned from."""
+
+_ANISOTROPIC = 0.2
+"""ScaNN's own advice for inner products."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index, how much of it is looked at, and what other depths would have found."""
+
+    searcher: object
+    search: Search
+    curve: list[Probed]
+
+    def write(self, folder: Path) -> None:
+        """The files of the index, and no other."""
+        before = set(folder.iterdir())
+        self.searcher.serialize(str(folder), relative_path=True)
+        written = {path.name for path in set(folder.iterdir()) - before}
+        if written != set(INDEX_FILES):
+            raise RuntimeError(f"ScaNN wrote {sorted(written)}, expected {sorted(INDEX_FILES)}")
+
+
+def plan_index(
+    scoring: Scoring, best_of: Callable[[np.ndarray], np.ndarray], choosing: list[list[int]], recall: float
+) -> Index:
+    """The cheapest depth at which the histories `choosing` find the share `recall` of the exact ten best, with a
+    standard error to spare; the greatest where none does. `best_of` as in `plan_search`. Raises `CannotBeMade`."""
+    searcher, leaves = _build(rows_with_bias(scoring)), leaves_of(scoring.items)
+    queries, best = queries_of(scoring, choosing), best_in_batches(scoring, best_of, choosing)
+    plans = []
+    for candidates in _CANDIDATES:
+        curve, is_enough = _deepen(searcher, queries, best, candidates, leaves, recall)
+        cost = curve[-1].blocks * scoring.items / leaves + _COST * candidates
+        plans.append((is_enough, -cost, Search(curve[-1].blocks, candidates, scoring.dimension), curve))
+        if candidates >= scoring.items:
+            break
+    _, _, search, curve = max(plans, key=lambda plan: plan[:2])
+    return Index(searcher, search, curve)
+
+
+def leaves_of(items: int) -> int:
+    """Four roots, a power of two."""
+    return 1 << max(0, round(np.log2(4 * np.sqrt(items))))
+
+
+def _build(rows: np.ndarray) -> object:
+    """A searcher for `rows` float32 [items, d + 1], whose last number is the bias. The same rows do not always give
+    the same index, not even on one thread: every export is chosen for and measured by itself."""
+    try:
+        from scann import scann_ops_pybind
+    except ImportError as error:
+        raise CannotBeMade(f"ScaNN is not installed ({error}); there are wheels for Linux") from error
+    leaves = leaves_of(len(rows))
+    sample = min(len(rows), max(_LEAST_SAMPLE, _PER_LEAF * leaves))
+    return (
+        scann_ops_pybind.builder(rows, _CANDIDATES[0], "dot_product")
+        .set_n_training_threads(cores())
+        .tree(num_leaves=leaves, num_leaves_to_search=leaves, training_sample_size=sample)
+        .score_ah(2, anisotropic_quantization_threshold=_ANISOTROPIC)
+        .build()
+    )
+
+
+def _deepen(
+    searcher: object, queries: np.ndarray, best: np.ndarray, candidates: int, leaves: int, recall: float
+) -> tuple[list[Probed], bool]:
+    """What is found ever deeper, until that is enough or all leaves are looked at; and whether it is enough."""
+    curve, depth = [], 1
+    while True:
+        found, _ = searcher.search_batched(queries, final_num_neighbors=candidates, leaves_to_search=depth)
+        shares = [len(np.intersect1d(own, of)) / len(of) for own, of in zip(found, best, strict=True)]
+        curve.append(Probed(depth, float(np.mean(shares))))
+        is_enough = curve[-1].recall - float(np.std(shares)) / len(shares) ** 0.5 >= recall
+        if is_enough or depth == leaves:
+            return curve, is_enough
+        depth = min(leaves, max(depth + 1, round(depth * _DEEPER)))

@@ -1,0 +1,161 @@
+"""The head with an index: finds what the exact graph finds, alone as in company, and never falls short."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.artifact import INDEX_FILES, QUERY_MODEL, Artifact, open_artifact
+from contracts.encoding import PADDING, encode_excluded, encode_histories
+from contracts.faults import ArtifactFault, UsageFault
+from contracts.sections import Paths, Settings
+from export.exporting import export_untrained
+from service.predictor import OnnxPredictor
+from service.ranking import Query, rank
+
+ITEMS = 3000
+DICE = np.random.default_rng(7)
+HISTORIES = [DICE.integers(ITEMS, size=length).tolist() for length in DICE.integers(1, 20, size=60)]
+
+
+def exported(artifacts: Path, variant: str, items: int = ITEMS) -> Artifact:
+    return export_untrained("ials", items, Settings(paths=Paths(artifacts=artifacts)), variant=variant)
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory) -> Artifact:
+    return exported(tmp_path_factory.mktemp("sealed"), "scann")
+
+
+@pytest.fixture(scope="module")
+def head(sealed) -> OnnxPredictor:
+    return OnnxPredictor(sealed)
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory) -> OnnxPredictor:
+    return OnnxPredictor(exported(tmp_path_factory.mktemp("exact"), "fp32"))
+
+
+def ask(predictor: OnnxPredictor, histories: list, excluded: list, k: int) -> tuple[np.ndarray, np.ndarray]:
+    encoded = encode_histories(histories, predictor.max_history)
+    return predictor.predict(encoded, encode_excluded(excluded), k)
+
+
+def copy_of(artifact: Artifact, folder: Path) -> Path:
+    for path in artifact.path.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_the_index_is_sealed_with_the_graphs_and_answers_its_probes(sealed):
+    artifact = open_artifact(sealed.path)
+    assert artifact.manifest.files.keys() >= {QUERY_MODEL, *INDEX_FILES}
+    assert artifact.manifest.search.leaves > 1
+    OnnxPredictor(artifact).replay_probes()
+
+
+def test_it_finds_what_the_exact_graph_finds_with_the_same_scores(head, exact):
+    found, scores = ask(head, HISTORIES, [()] * 60, 10)
+    best, expected = ask(exact, HISTORIES, [()] * 60, 10)
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, best, strict=True)]) >= 0.97
+    same = found == best
+    np.testing.assert_allclose(scores[same], expected[same], atol=0.02 * np.ptp(expected))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.data())
+def test_an_answer_is_never_short_and_never_holds_what_is_excluded(head, data):
+    k = data.draw(st.integers(1, 300))
+    wide = data.draw(st.integers(0, ITEMS - k))
+    some = HISTORIES[: data.draw(st.integers(1, 4))]
+    best, _ = ask(head, some, [()] * len(some), ITEMS)
+    excluded = [row[:wide].tolist() for row in best]  # what hurts most
+    items, scores = ask(head, some, excluded, k)
+    assert np.isfinite(scores).all()
+    assert (np.diff(scores, axis=1) <= 0).all()
+    for row, never in zip(items.tolist(), excluded, strict=True):
+        assert len(set(row)) == k
+        assert not set(row) & set(never)
+        assert min(row) >= 0 and max(row) < ITEMS
+
+
+def test_every_item_once_when_all_are_asked_for(head):
+    items, scores = ask(head, HISTORIES[:2], [(), ()], ITEMS)
+    assert (np.sort(items, axis=1) == np.arange(ITEMS)).all()
+    assert np.isfinite(scores).all()
+
+
+def test_where_nothing_is_left_the_rest_is_marked(head):
+    items, scores = ask(head, HISTORIES[:1], [range(ITEMS - 3)], 10)
+    assert np.isfinite(scores[0]).tolist() == [True] * 3 + [False] * 7
+    assert set(items[0, :3]) == {ITEMS - 3, ITEMS - 2, ITEMS - 1}
+
+
+@pytest.mark.parametrize("wide", [0, 40, 500])
+def test_an_answer_depends_on_nobody_who_is_asked_for_at_the_same_time(head, wide):
+    """Also where one excludes more than the others, and more than the room."""
+    dice = np.random.default_rng(wide)
+    queries = [Query(history, 10, dice.integers(ITEMS, size=dice.integers(wide + 1)).tolist()) for history in HISTORIES]
+    together = rank(head, queries)
+    order = dice.permutation(len(queries))
+    shuffled = rank(head, [queries[place] for place in order])
+    assert [ranking.items for ranking in shuffled] == [together[place].items for place in order]
+    for query, ranking in zip(queries, together, strict=True):
+        (alone,) = rank(head, [query])
+        assert alone.items == ranking.items
+        np.testing.assert_allclose(alone.scores, ranking.scores, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("items", [10, 50, 400])
+def test_a_small_catalog_has_one_too(tmp_path, items):
+    predictor = OnnxPredictor(exported(tmp_path, "scann", items))
+    found, scores = ask(predictor, [[0, 1], []], [(), range(items - 1)], items)
+    assert sorted(found[0].tolist()) == list(range(items))
+    assert np.isfinite(scores).sum(axis=1).tolist() == [items, 1]
+    assert found[1, 0] == items - 1
+
+
+def test_a_history_of_nothing_is_answered(head):
+    items, scores = ask(head, [[]], [()], 10)
+    assert len(set(items[0].tolist()) - {PADDING}) == 10
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("name", [QUERY_MODEL, *INDEX_FILES])
+def test_without_one_of_its_files_it_is_refused_by_name(sealed, tmp_path, name):
+    folder = copy_of(sealed, tmp_path)
+    (folder / name).unlink()
+    with pytest.raises(ArtifactFault, match=f"{name} is missing"):
+        open_artifact(folder)
+
+
+@pytest.mark.parametrize("name", ["scann_assets.pbtxt", "serialized_partitioner.pb", "hashed_dataset.npy"])
+def test_an_index_that_cannot_be_read_is_refused(sealed, tmp_path, name):
+    folder = copy_of(sealed, tmp_path)
+    (folder / name).write_bytes(b"not an index")
+    with pytest.raises(ArtifactFault, match="an index that cannot be read"):
+        OnnxPredictor(Artifact(folder, sealed.manifest, "damaged"))
+
+
+def test_a_pickle_beside_the_index_is_not_opened(sealed, tmp_path):
+    folder = copy_of(sealed, tmp_path)
+    (folder / "scann_docids.pkl").write_bytes(b"anything")
+    with pytest.raises(ArtifactFault, match="no part of an artifact"):
+        OnnxPredictor(open_artifact(folder))
+
+
+def test_without_scann_nothing_is_served_or_made_and_the_remedy_is_named(sealed, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scann", None)
+    with pytest.raises(ArtifactFault, match="pip install"):
+        OnnxPredictor(sealed)
+    with pytest.raises(UsageFault, match="ScaNN is not installed"):
+        exported(tmp_path, "scann")
+
+
+def test_popularity_mixed_into_scores_is_told_not_ignored(tmp_path):
+    with pytest.raises(UsageFault, match="popularity is mixed"):
+        export_untrained("sasrec", 100, Settings(paths=Paths(artifacts=tmp_path)), variant="scann")
