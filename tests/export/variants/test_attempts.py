@@ -206,6 +206,12 @@ def test_a_run_that_learned_its_compression_has_that_one_variant(run_of, elsewhe
     assert open_artifact(elsewhere.paths.artifacts / attempt.artifact).name == "popularity:jpq"
 
 
+def test_a_table_that_learned_no_codes_has_no_head_for_codes(run_of, elsewhere):
+    (attempt,) = export_run(run_of("sasrec"), elsewhere, variants=["jpq-ivf"])
+    assert (attempt.status, attempt.artifact) == ("impossible", None)
+    assert "no table of codes" in attempt.why
+
+
 def test_random_weights_come_in_a_variant_or_not_at_all(untrained):
     assert untrained("item-to-item", "fp16").name == "item-to-item:fp16"
     with pytest.raises(UsageFault, match="item-to-item has no variant int8-static"):
