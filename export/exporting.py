@@ -40,6 +40,7 @@ LIBRARIES = ("onnx", "onnxscript", "onnxruntime", "msgspec")
 """What export adds to the libraries that the run learned with."""
 
 PARITY_HISTORIES, SHAPING_HISTORIES = 256, 4096
+_ALL_HEADS = (*HEADS, JPQ_IVF)
 
 
 def export_run(
@@ -130,15 +131,15 @@ def export_untrained(
     progress(f"exporting {name}", 0, 1)
     scoring = scoring_of(model, settings.training.max_history, settings.export.opset)
     graph, room = _own_graph(sealing, model, scoring), None
-    with sealing.opened(manifest.variant, graph) as predictor:
-        check_parity(predictor, model, histories)
-        if variant in HEADS:
-            graph, room = _untrained_head(variant, predictor, scoring, histories, settings)
-    if variant != FP32 and variant not in HEADS:
-        try:
+    try:
+        with sealing.opened(manifest.variant, graph) as predictor:
+            check_parity(predictor, model, histories)
+            if variant in _ALL_HEADS:
+                graph, room = _untrained_head(variant, predictor, scoring, histories, settings)
+        if variant not in (FP32, *_ALL_HEADS):
             graph = compress(variant, graph, histories, settings.training.max_history)
-        except CannotBeMade as reason:
-            raise UsageFault(f"{name} has no variant {variant}: {reason}. Leave it out.") from reason
+    except CannotBeMade as reason:
+        raise UsageFault(f"{name} has no variant {variant}: {reason}. Leave it out.") from reason
     artifact = sealing.seal(manifest.variant if variant == FP32 else variant, graph, room)
     progress(f"exporting {name}", 1, 1)
     return artifact
@@ -147,9 +148,10 @@ def export_untrained(
 def _untrained_head(
     variant: str, exact: OnnxPredictor, scoring: Scoring | None, histories: list[list[int]], settings: Settings
 ) -> tuple[Outline, int | None]:
-    """Of random rows no block finds more than another: how many are probed says nothing about real ones."""
+    """Of random rows no block finds more than another: how many are probed says nothing about real ones. Raises
+    `CannotBeMade`."""
     if scoring is None:
-        raise UsageFault(f"{exact.artifact.manifest.rung} has no variant {variant}: no item embeddings to search.")
+        raise CannotBeMade("the model has no item embeddings that could be searched")
     head = Workshop(scoring, histories, histories).make(variant, exact, settings)
     return head.graph, head.room
 
