@@ -52,11 +52,11 @@ def export_run(
 ) -> list[Attempt]:
     """Seal the run's model in `variants`, those of `[export]` unless told, and record what became of each.
 
-    A run that is itself a compressed training has that one variant. Raises `VerdictIsNo` when the fp32 graph
-    (of a compressed training, its own) and the model disagree; nothing is sealed then, and all that was asked
-    for is recorded as failed. The others are compared with that graph, whether or not it is among what is asked
-    for: a compressed one that is not close enough is a failed attempt and no fault. `figures_of` is the version
-    of the artifact that a refit repeats.
+    A run that is itself a compressed training has that one variant, and of a large catalog its head. Raises
+    `VerdictIsNo` when the fp32 graph (of a compressed training, its own) and the model disagree; nothing is
+    sealed then, and all that was asked for is recorded as failed. The others are compared with that graph,
+    whether or not it is among what is asked for: a compressed one that is not close enough is a failed attempt
+    and no fault. `figures_of` is the version of the artifact that a refit repeats.
     """
     split = _split_of(run)
     catalog = catalog_of(split.item_ids[: split.catalog_size], split, settings.paths.artifacts)
@@ -67,7 +67,6 @@ def export_run(
     sealing = Sealing(manifest, catalog, popular, histories, settings)
     model = run.model()
     scoring = scoring_of(model, settings.training.max_history, settings.export.opset)
-    workshop = Workshop(scoring, training_histories(split), calibration) if scoring else None
     asked = variants_of(settings.export, scoring) if variants is None else variants
     if manifest.variant != FP32:
         asked = variants_of_learned(manifest.variant, settings.export, scoring)
@@ -79,7 +78,7 @@ def export_run(
             calibration,
             asked,
             progress,
-            workshop,
+            _workshop(asked, scoring, split, calibration),
         )
     except VerdictIsNo:
         record_attempts(settings.paths.artifacts, [_without_parity(manifest, variant) for variant in asked])
@@ -98,6 +97,15 @@ def variants_of_learned(variant: str, export: Export, scoring: Scoring | None) -
     """A compressed training has that variant; of a large catalog its head, too."""
     has_head = scoring is not None and "ivf" in export.heads and scoring.items >= export.heads_from
     return (variant, JPQ_IVF) if has_head else (variant,)
+
+
+def _workshop(
+    asked: Sequence[str], scoring: Scoring | None, split: Split, calibration: list[list[int]]
+) -> Workshop | None:
+    """Only where a head is asked for: its histories take the grouping of a whole log."""
+    if scoring is None or set(asked).isdisjoint(_ALL_HEADS):
+        return None
+    return Workshop(scoring, training_histories(split), calibration)
 
 
 def _split_of(run: Run) -> Split:
