@@ -22,6 +22,9 @@ from export.heads.blocks import Blocks
 from export.heads.excluding import EXCLUDE, QUERY, closed
 from export.heads.ivf_tables import DIGIT, Probing, ivf_tables
 
+_SPARE = 2
+"""Blocks more than an answer fills: one for the part of a block, one for that whose places are not all taken."""
+
 _LOOKUP = """
 lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
 <int64 width = {WIDTH}, int64[1] last = {2}, float zero = {128.0}>
@@ -45,7 +48,7 @@ lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSI
 _PROBE = """
 probe (float[batch, DIMENSION] query, int32[batch, m] excluded, int64[1] k)
   => (int64[batch, probed] blocks, float[batch, every] block_scores)
-<int64[1] width = {WIDTH}, int64[1] least = {PROBED}, int64[1] spare = {2}, int64[1] last = {1},
+<int64[1] width = {WIDTH}, int64[1] least = {PROBED}, int64[1] spare = {SPARE}, int64[1] last = {1},
  int64[1] front = {FRONT}, int64 front_end = {FRONT}, int64 start = {0}, int64 step = {1}>
 {
   block_scores = Gemm <transB = 1> (query, centroids, centroid_bias)
@@ -188,8 +191,14 @@ best (float[batch, found] found_scores, int64[batch, probed] blocks, int32[batch
 
 
 def room_of(blocks: Blocks, probing: Probing) -> int:
-    """Answers and exclusions that the usual blocks hold."""
-    return (probing.probed - 2) * blocks.width
+    """Answers and exclusions, together, for which no more blocks are looked at than usual. Of a catalog that has
+    fewer blocks all are looked at, whoever asks."""
+    return (probing.probed - _SPARE) * blocks.width
+
+
+def blocks_for(room: int, width: int) -> int:
+    """How many blocks have that room, see `room_of`."""
+    return -(-room // width) + _SPARE
 
 
 def ivf_graph(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> Outline:
@@ -213,7 +222,8 @@ def _search(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> l
 
 
 def _piece(text: str, scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> onnx.ModelProto:
-    sizes = {"WIDTH": blocks.width, "PROBED": probing.probed, "FRONT": probing.front, "PER_STEP": 1 / DIGIT}
+    sizes = {"WIDTH": blocks.width, "PROBED": probing.probed, "FRONT": probing.front}
+    sizes |= {"PER_STEP": 1 / DIGIT, "SPARE": _SPARE}
     if scoring.codes is not None:
         sizes |= {"CODEBOOKS": len(scoring.codes[0]), "PART": scoring.codes[1].shape[2]}
     for name, size in sizes.items():
