@@ -25,17 +25,19 @@ from export.heads.ivf_tables import DIGIT, Probing, ivf_tables
 _SPARE = 2
 """Blocks more than an answer fills: one for the part of a block, one for that whose places are not all taken."""
 
-_LOOKUP = """
-lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
-<int64 width = {WIDTH}, int64[1] last = {2}, float zero = {128.0}>
-{
-  short_place = Gather <axis = 0> (place_of_item, history)
+_ROW_INDEX = """short_place = Gather <axis = 0> (place_of_item, history)
   place = Cast <to = 7> (short_place)
   row_block = Div (place, width)
   row_lane = Mod (place, width)
   row_blocks = Unsqueeze (row_block, last)
   row_lanes = Unsqueeze (row_lane, last)
-  row_index = Concat <axis = 2> (row_blocks, row_lanes)
+  row_index = Concat <axis = 2> (row_blocks, row_lanes)"""
+
+_LOOKUP = """
+lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
+<int64 width = {WIDTH}, int64[1] last = {2}, float zero = {128.0}>
+{
+  ROW_INDEX
   row_bytes = GatherND (block_rows, row_index)
   row_wide = Cast <to = 1> (row_bytes)
   row_steps = Sub (row_wide, zero)
@@ -109,13 +111,7 @@ _LOOKUP_CODES = """
 lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
 <int64 width = {WIDTH}, int64[1] last = {2}, int64[3] in_line = {0, 0, DIMENSION}>
 {
-  short_place = Gather <axis = 0> (place_of_item, history)
-  place = Cast <to = 7> (short_place)
-  row_block = Div (place, width)
-  row_lane = Mod (place, width)
-  row_blocks = Unsqueeze (row_block, last)
-  row_lanes = Unsqueeze (row_lane, last)
-  row_index = Concat <axis = 2> (row_blocks, row_lanes)
+  ROW_INDEX
   row_codes = GatherND (block_codes, row_index)
   wide_codes = Cast <to = 6> (row_codes)
   row_places = Add (wide_codes, first_of_codebook)
@@ -203,7 +199,8 @@ def blocks_for(room: int, width: int) -> int:
 
 def ivf_graph(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> Outline:
     """The whole graph, see `contracts.graph`; `blocks` are those of the rows with their bias behind."""
-    lookup = _piece(_LOOKUP if scoring.codes is None else _LOOKUP_CODES, scoring, blocks, probing, opset)
+    text = (_LOOKUP if scoring.codes is None else _LOOKUP_CODES).replace("ROW_INDEX", _ROW_INDEX)
+    lookup = _piece(text, scoring, blocks, probing, opset)
     search = _search(scoring, blocks, probing, opset)
     return closed([lookup, scoring.encoder, *search], ivf_tables(scoring, blocks, probing))
 
