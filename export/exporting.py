@@ -40,6 +40,7 @@ LIBRARIES = ("onnx", "onnxscript", "onnxruntime", "msgspec")
 """What export adds to the libraries that the run learned with."""
 
 PARITY_HISTORIES, SHAPING_HISTORIES = 256, 4096
+_ALL_HEADS = (*HEADS, JPQ_IVF)
 
 
 def export_run(
@@ -51,11 +52,11 @@ def export_run(
 ) -> list[Attempt]:
     """Seal the run's model in `variants`, those of `[export]` unless told, and record what became of each.
 
-    A run that is itself a compressed training has that one variant. Raises `VerdictIsNo` when the fp32 graph
-    (of a compressed training, its own) and the model disagree; nothing is sealed then, and all that was asked
-    for is recorded as failed. The others are compared with that graph, whether or not it is among what is asked
-    for: a compressed one that is not close enough is a failed attempt and no fault. `figures_of` is the version
-    of the artifact that a refit repeats.
+    A run that is itself a compressed training has that one variant, and of a large catalog its head. Raises
+    `VerdictIsNo` when the fp32 graph (of a compressed training, its own) and the model disagree; nothing is
+    sealed then, and all that was asked for is recorded as failed. The others are compared with that graph,
+    whether or not it is among what is asked for: a compressed one that is not close enough is a failed attempt
+    and no fault. `figures_of` is the version of the artifact that a refit repeats.
     """
     split = _split_of(run)
     catalog = catalog_of(split.item_ids[: split.catalog_size], split, settings.paths.artifacts)
@@ -66,7 +67,6 @@ def export_run(
     sealing = Sealing(manifest, catalog, popular, histories, settings)
     model = run.model()
     scoring = scoring_of(model, settings.training.max_history, settings.export.opset)
-    workshop = Workshop(scoring, training_histories(split), calibration) if scoring else None
     asked = variants_of(settings.export, scoring) if variants is None else variants
     if manifest.variant != FP32:
         asked = variants_of_learned(manifest.variant, settings.export, scoring)
@@ -78,7 +78,7 @@ def export_run(
             calibration,
             asked,
             progress,
-            workshop,
+            _workshop(asked, scoring, split, calibration),
         )
     except VerdictIsNo:
         record_attempts(settings.paths.artifacts, [_without_parity(manifest, variant) for variant in asked])
@@ -97,6 +97,15 @@ def variants_of_learned(variant: str, export: Export, scoring: Scoring | None) -
     """A compressed training has that variant; of a large catalog its head, too."""
     has_head = scoring is not None and "ivf" in export.heads and scoring.items >= export.heads_from
     return (variant, JPQ_IVF) if has_head else (variant,)
+
+
+def _workshop(
+    asked: Sequence[str], scoring: Scoring | None, split: Split, calibration: list[list[int]]
+) -> Workshop | None:
+    """Only where a head is asked for: its histories take the grouping of a whole log."""
+    if scoring is None or set(asked).isdisjoint(_ALL_HEADS):
+        return None
+    return Workshop(scoring, training_histories(split), calibration)
 
 
 def _split_of(run: Run) -> Split:
@@ -130,16 +139,16 @@ def export_untrained(
     progress(f"exporting {name}", 0, 1)
     scoring = scoring_of(model, settings.training.max_history, settings.export.opset)
     graph, of_manifest = _own_graph(sealing, model, scoring), {}
-    with sealing.opened(manifest.variant, graph) as predictor:
-        check_parity(predictor, model, histories)
-        if variant in HEADS:
-            head = _untrained_head(variant, predictor, scoring, histories, settings)
-            graph, of_manifest = head.graph, head.of_manifest
-    if variant != FP32 and variant not in HEADS:
-        try:
+    try:
+        with sealing.opened(manifest.variant, graph) as predictor:
+            check_parity(predictor, model, histories)
+            if variant in _ALL_HEADS:
+                head = _untrained_head(variant, predictor, scoring, histories, settings)
+                graph, of_manifest = head.graph, head.of_manifest
+        if variant not in (FP32, *_ALL_HEADS):
             graph = compress(variant, graph, histories, settings.training.max_history)
-        except CannotBeMade as reason:
-            raise UsageFault(f"{name} has no variant {variant}: {reason}. Leave it out.") from reason
+    except CannotBeMade as reason:
+        raise UsageFault(f"{name} has no variant {variant}: {reason}. Leave it out.") from reason
     artifact = sealing.seal(manifest.variant if variant == FP32 else variant, graph, **of_manifest)
     progress(f"exporting {name}", 1, 1)
     return artifact
@@ -148,9 +157,10 @@ def export_untrained(
 def _untrained_head(
     variant: str, exact: OnnxPredictor, scoring: Scoring | None, histories: list[list[int]], settings: Settings
 ) -> Head:
-    """Of random rows no block finds more than another: how many are probed says nothing about real ones."""
+    """Of random rows no block finds more than another: how many are probed says nothing about real ones. Raises
+    `CannotBeMade`."""
     if scoring is None:
-        raise UsageFault(f"{exact.artifact.manifest.rung} has no variant {variant}: no item embeddings to search.")
+        raise CannotBeMade("the model has no item embeddings that could be searched")
     return Workshop(scoring, histories, histories).make(variant, exact, settings)
 
 

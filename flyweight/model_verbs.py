@@ -8,7 +8,7 @@ import click
 
 from contracts.artifact import Artifact, open_artifact
 from contracts.faults import UsageFault
-from contracts.sections import CONVERTED, FP32, Settings
+from contracts.sections import CONVERSIONS, CONVERTED, HEADS, Settings
 from flyweight.console import LINES_APART_SECONDS
 from flyweight.tables import evaluation_table, measured_table
 from flyweight.verb import THERE, Desk, Outcome, verb
@@ -101,12 +101,14 @@ def _search(desk: Desk, split: "Split", names: list[str], minutes: float) -> tup
     return settings, searches
 
 
+_VARIANTS = (*CONVERSIONS, *HEADS)
+"""What `export` can be asked for. What is learned in training (`jpq`), and its head, come of their own run."""
+
+
 @verb()
 @click.option("--rung", metavar="NAME", help="The newest run of this rung.")
 @click.option("--all", "all_rungs", is_flag=True, help="The newest run of every rung, all of one log.")
-@click.option(
-    "--variant", metavar="NAME", help="One variant: fp32, fp16, int8-dynamic, int8-static, int4-rerank, ivf."
-)
+@click.option("--variant", metavar="NAME", help=f"One variant: {', '.join(_VARIANTS)}.")
 @click.option("--untrained", is_flag=True, help="Random weights over --items made-up items, for load tests only.")
 @click.option("--items", type=click.IntRange(10), help="Catalog size, with --untrained.")
 def export(
@@ -124,9 +126,8 @@ def export(
 
     if untrained != bool(items):
         raise UsageFault("--untrained needs --items N, the size of the made-up catalog; only it takes --items.")
-    known = (FP32, *CONVERTED)
-    if variant and variant not in known:
-        raise UsageFault(f"there is no variant {variant!r} to convert to; variants are {', '.join(known)}.")
+    if variant and variant not in _VARIANTS:
+        raise UsageFault(f"there is no variant {variant!r} to convert to; variants are {', '.join(_VARIANTS)}.")
     artifacts, attempts = [], []
     if untrained:
         for name in _rungs(rung, all_rungs, UNTRAINED):

@@ -23,17 +23,22 @@ from export.heads.blocks import Blocks
 from export.heads.excluding import EXCLUDE, closed
 from export.heads.ivf_tables import DIGIT, Probing, ivf_tables
 
-_LOOKUP = """
-lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
-<int64 width = {WIDTH}, int64[1] last = {2}, float zero = {128.0}>
-{
-  short_place = Gather <axis = 0> (place_of_item, history)
+_SPARE = 2
+"""Blocks more than an answer fills: one for the part of a block, one for that whose places are not all taken."""
+
+_ROW_INDEX = """short_place = Gather <axis = 0> (place_of_item, history)
   place = Cast <to = 7> (short_place)
   row_block = Div (place, width)
   row_lane = Mod (place, width)
   row_blocks = Unsqueeze (row_block, last)
   row_lanes = Unsqueeze (row_lane, last)
-  row_index = Concat <axis = 2> (row_blocks, row_lanes)
+  row_index = Concat <axis = 2> (row_blocks, row_lanes)"""
+
+_LOOKUP = """
+lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
+<int64 width = {WIDTH}, int64[1] last = {2}, float zero = {128.0}>
+{
+  ROW_INDEX
   row_bytes = GatherND (block_rows, row_index)
   row_wide = Cast <to = 1> (row_bytes)
   row_steps = Sub (row_wide, zero)
@@ -46,7 +51,7 @@ lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSI
 _PROBE = """
 probe (float[batch, DIMENSION] query, int32[batch, m] excluded, int64[1] k)
   => (int64[batch, probed] blocks, float[batch, every] block_scores)
-<int64[1] width = {WIDTH}, int64[1] least = {PROBED}, int64[1] spare = {2}, int64[1] last = {1},
+<int64[1] width = {WIDTH}, int64[1] least = {PROBED}, int64[1] spare = {SPARE}, int64[1] last = {1},
  int64[1] front = {FRONT}, int64 front_end = {FRONT}, int64 start = {0}, int64 step = {1}>
 {
   block_scores = Gemm <transB = 1> (query, centroids, centroid_bias)
@@ -107,13 +112,7 @@ _LOOKUP_CODES = """
 lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSION] rows)
 <int64 width = {WIDTH}, int64[1] last = {2}, int64[3] in_line = {0, 0, DIMENSION}>
 {
-  short_place = Gather <axis = 0> (place_of_item, history)
-  place = Cast <to = 7> (short_place)
-  row_block = Div (place, width)
-  row_lane = Mod (place, width)
-  row_blocks = Unsqueeze (row_block, last)
-  row_lanes = Unsqueeze (row_lane, last)
-  row_index = Concat <axis = 2> (row_blocks, row_lanes)
+  ROW_INDEX
   row_codes = GatherND (block_codes, row_index)
   wide_codes = Cast <to = 6> (row_codes)
   row_places = Add (wide_codes, first_of_codebook)
@@ -189,13 +188,20 @@ best (float[batch, found] found_scores, int64[batch, probed] blocks, int32[batch
 
 
 def room_of(blocks: Blocks, probing: Probing) -> int:
-    """Answers and exclusions that the usual blocks hold."""
-    return (probing.probed - 2) * blocks.width
+    """Answers and exclusions, together, for which no more blocks are looked at than usual. Of a catalog that has
+    fewer blocks all are looked at, whoever asks."""
+    return (probing.probed - _SPARE) * blocks.width
+
+
+def blocks_for(room: int, width: int) -> int:
+    """How many blocks have that room, see `room_of`."""
+    return -(-room // width) + _SPARE
 
 
 def ivf_graph(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> Outline:
     """The whole graph, see `contracts.graph`; `blocks` are those of the rows with their bias behind."""
-    lookup = _piece(_LOOKUP if scoring.codes is None else _LOOKUP_CODES, scoring, blocks, probing, opset)
+    text = (_LOOKUP if scoring.codes is None else _LOOKUP_CODES).replace("ROW_INDEX", _ROW_INDEX)
+    lookup = _piece(text, scoring, blocks, probing, opset)
     search = _search(scoring, blocks, probing, opset)
     return closed([lookup, scoring.encoder, *search], ivf_tables(scoring, blocks, probing))
 
@@ -214,7 +220,8 @@ def _search(scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> l
 
 
 def _piece(text: str, scoring: Scoring, blocks: Blocks, probing: Probing, opset: int) -> onnx.ModelProto:
-    sizes = {"WIDTH": blocks.width, "PROBED": probing.probed, "FRONT": probing.front, "PER_STEP": 1 / DIGIT}
+    sizes = {"WIDTH": blocks.width, "PROBED": probing.probed, "FRONT": probing.front}
+    sizes |= {"PER_STEP": 1 / DIGIT, "SPARE": _SPARE}
     if scoring.codes is not None:
         sizes |= {"CODEBOOKS": len(scoring.codes[0]), "PART": scoring.codes[1].shape[2]}
     for name, size in sizes.items():

@@ -14,8 +14,8 @@ DIGIT = 63
 
 @dataclass(frozen=True)
 class Probing:
-    """How many blocks are looked at besides the `front` ones that always are, and how much a block's score rises
-    with its spread."""
+    """How many blocks are looked at besides the `front` ones that always are (more than there are: all), and how
+    much a block's score rises with its spread."""
 
     probed: int
     spread: float

@@ -7,7 +7,7 @@ import numpy as np
 
 from contracts.artifact import Search
 from contracts.encoding import encode_excluded, encode_histories
-from contracts.sections import Settings
+from contracts.sections import JPQ_IVF, Settings
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring
 from export.heads import int4, int8
@@ -18,6 +18,7 @@ from export.heads.probing import Probed, batch_for, plan_search
 from export.heads.scann import refuse_mixed, scann_graph
 from export.heads.scann_index import BEHIND, plan_index
 from export.variants.parity import TOP
+from export.variants.rewriting import CannotBeMade
 from service.predictor import OnnxPredictor
 
 
@@ -46,8 +47,10 @@ class Workshop:
     choosing: list[list[int]]
 
     def make(self, variant: str, exact: OnnxPredictor, settings: Settings) -> Head:
-        """The head `variant`, one of `contracts.sections.HEADS`, held against the `exact` one of the same run.
-        Raises `CannotBeMade`."""
+        """The head `variant`, one of `contracts.sections.HEADS` or that of codes, held against the `exact` one of
+        the same run. Raises `CannotBeMade`."""
+        if variant == JPQ_IVF and self.scoring.codes is None:
+            raise CannotBeMade("its item table is no table of codes; only a training of its own makes one")
         if variant == "int4-rerank":
             return Head(int4_graph(self.scoring, settings.export.opset), int4.ROOM, [])
         if variant == "int8-rerank":

@@ -11,6 +11,7 @@ from contracts.encoding import encode_histories
 from export.graphs.scoring import Scoring
 from export.graphs.sessions import open_session
 from export.heads.blocks import Blocks, make_blocks
+from export.heads.ivf import blocks_for
 from export.heads.ivf_tables import Probing
 
 _BATCH = 64
@@ -19,6 +20,10 @@ _SPREADS = (0.0, 1.0)
 
 _FRONT_ITEMS = 1024
 """Where popularity is mixed in, so many of the most popular items are always looked at."""
+
+_LEAST_ROOM = 1024
+"""Answers and exclusions together that the usual blocks hold at least, however few would find enough: who asks for
+more is asked alone, and with a few blocks of 64 items nearly everybody would be."""
 
 _PLACES_AT_ONCE = 1 << 24
 
@@ -53,7 +58,8 @@ def plan_search(
     seed: int,
 ) -> Search:
     """Blocks shaped by the queries of the histories `shaping`, and as few of them as find `recall` of the exact
-    ten best for `choosing`. `best_of` gives those: encoded histories -> item indices [batch, 10]."""
+    ten best for `choosing`, but enough for `_LEAST_ROOM`: a number that a small catalog does not have stands for
+    all of them. `best_of` gives the exact ones: encoded histories -> item indices [batch, 10]."""
     rows = rows_with_bias(scoring)
     front = _front_of(scoring, width_for(scoring.items))
     blocks = make_blocks(rows, queries_of(scoring, shaping), width_for(scoring.items), seed, front)
@@ -64,7 +70,8 @@ def plan_search(
     spread = min(_SPREADS, key=lambda one: needed[one])
     steps = [1 << power for power in range((blocks.count - front_blocks).bit_length())]
     curve = [Probed(front_blocks + step, float((found[spread] < step).mean())) for step in steps]
-    return Search(blocks, Probing(needed[spread], spread, front_blocks), curve)
+    probed = max(needed[spread], blocks_for(_LEAST_ROOM, blocks.width))
+    return Search(blocks, Probing(probed, spread, front_blocks), curve)
 
 
 def best_in_batches(
@@ -128,6 +135,6 @@ def _ranks(blocks: Blocks, queries: np.ndarray, best: np.ndarray, spread: float,
 
 
 def _least_probed(ranks: np.ndarray, recall: float) -> int:
-    """The fewest blocks with which the share `recall` of all ranks is looked at; three at least, for `room_of`."""
+    """The fewest blocks with which the share `recall` of all ranks is looked at."""
     in_order = np.sort(ranks, axis=None)
-    return max(3, int(in_order[min(int(np.ceil(recall * in_order.size)), in_order.size) - 1]) + 1)
+    return int(in_order[min(int(np.ceil(recall * in_order.size)), in_order.size) - 1]) + 1

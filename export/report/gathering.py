@@ -20,7 +20,18 @@ from models.ladder import RUNGS
 from models.runs import open_run
 from models.splits.split import Split
 
-VARIANTS = ("fp32", "fp16", "int8-dynamic", "int8-static", "jpq", "scann", "int8-rerank", "int4-rerank", "ivf", "jpq-ivf")
+VARIANTS = (
+    "fp32",
+    "fp16",
+    "int8-dynamic",
+    "int8-static",
+    "jpq",
+    "scann",
+    "int8-rerank",
+    "int4-rerank",
+    "ivf",
+    "jpq-ivf",
+)
 """The order of a rung's rows; an unknown variant comes behind."""
 
 

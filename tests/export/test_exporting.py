@@ -8,6 +8,7 @@ from contracts import item_numbers
 from contracts.artifact import MANIFEST, Artifact, open_artifact
 from contracts.catalog_files import CATALOG_FILES, TITLE_ENDS, TITLES
 from contracts.faults import UsageFault
+from export import exporting
 from export.exporting import export_run, export_untrained
 from export.sealing import PROBE_ITEMS
 from models.splits.split import make_split, open_split
@@ -100,6 +101,15 @@ def test_a_history_length_changed_since_training_does_not_reach_the_graph(run_of
         elsewhere, training=msgspec.structs.replace(elsewhere.training, max_history=3)
     )
     assert OnnxPredictor(fp32_of(run_of("sasrec"), settings)).max_history == 10
+
+
+def test_histories_of_the_train_part_are_grouped_for_heads_alone(run_of, elsewhere, monkeypatch):
+    asked = []
+    monkeypatch.setattr(exporting, "training_histories", lambda split: asked.append(split) or [[0]])
+    export_run(run_of("sasrec"), elsewhere, variants=["fp32", "fp16"])
+    assert asked == []
+    export_run(run_of("sasrec"), elsewhere, variants=["int4-rerank"])
+    assert len(asked) == 1
 
 
 def test_another_split_in_the_place_of_the_trained_one_is_refused(world, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.sections import CONVERSIONS, HEADS
 from flyweight.cli import VERBS
 from flyweight.verb import explain_missing
 
@@ -46,6 +47,7 @@ def test_every_verb_explains_itself_and_takes_config_and_json(verb, tmp_path):
         (["evaluate", "sasrec:int9", "--interactions", "."], "no artifact sasrec:int9"),
         (["export", "--untrained", "--rung", "mean"], "--untrained needs --items N"),
         (["export", "--rung", "sasrec"], "flyweight train"),
+        (["export", "--rung", "sasrec", "--variant", "jpq-ivf"], "there is no variant 'jpq-ivf' to convert to"),
         (["serve", "--config", "absent.toml"], "absent.toml does not exist"),
     ],
 )
@@ -54,6 +56,11 @@ def test_wrong_usage_exits_2_and_says_what_to_do(arguments, told, tmp_path):
     assert ended.returncode == 2
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_export_names_every_variant_that_it_can_be_asked_for(tmp_path):
+    shown = "".join(flyweight("export", "--help", cwd=tmp_path).stdout.split())  # lines break at hyphens, too
+    assert f"Onevariant:{','.join((*CONVERSIONS, *HEADS))}." in shown
 
 
 def test_a_verb_that_an_image_does_not_have_says_where_it_is():

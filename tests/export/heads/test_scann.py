@@ -99,7 +99,9 @@ def test_where_nothing_is_left_the_rest_is_marked(head):
 def test_an_answer_depends_on_nobody_who_is_asked_for_at_the_same_time(head, wide):
     """Also where one excludes more than the others, and more than the room."""
     dice = np.random.default_rng(wide)
-    queries = [Query(history, 10, dice.integers(ITEMS, size=dice.integers(wide + 1)).tolist()) for history in HISTORIES]
+    queries = [
+        Query(history, 10, dice.integers(ITEMS, size=dice.integers(wide + 1)).tolist()) for history in HISTORIES
+    ]
     together = rank(head, queries)
     order = dice.permutation(len(queries))
     shuffled = rank(head, [queries[place] for place in order])

@@ -206,10 +206,29 @@ def test_a_run_that_learned_its_compression_has_that_one_variant(run_of, elsewhe
     assert open_artifact(elsewhere.paths.artifacts / attempt.artifact).name == "popularity:jpq"
 
 
-def test_random_weights_come_in_a_variant_or_not_at_all(untrained):
+def test_a_table_that_learned_no_codes_has_no_head_for_codes(run_of, elsewhere):
+    (attempt,) = export_run(run_of("sasrec"), elsewhere, variants=["jpq-ivf"])
+    assert (attempt.status, attempt.artifact) == ("impossible", None)
+    assert "no table of codes" in attempt.why
+
+
+def test_random_weights_come_in_a_variant(untrained):
     assert untrained("item-to-item", "fp16").name == "item-to-item:fp16"
-    with pytest.raises(UsageFault, match="item-to-item has no variant int8-static"):
-        untrained("item-to-item", "int8-static")
+    assert untrained("ials", "int8-rerank").name == "ials:int8-rerank"
+
+
+@pytest.mark.parametrize(
+    ("rung", "variant", "why"),
+    [
+        ("item-to-item", "int8-static", ""),
+        ("item-to-item", "ivf", "no item embeddings"),
+        ("sasrec", "int8-rerank", "popularity is mixed into every score"),
+        ("sasrec", "jpq-ivf", "no table of codes"),
+    ],
+)
+def test_random_weights_that_cannot_be_had_in_a_variant_say_why(rung, variant, why, untrained):
+    with pytest.raises(UsageFault, match=f"{rung} has no variant {variant}: .*{why}.*Leave it out"):
+        untrained(rung, variant)
 
 
 @pytest.mark.parametrize(
