@@ -216,7 +216,7 @@ def open_artifact(path: Path, *, verify: bool = True) -> Artifact:
     _refuse_unsealed(path, manifest)
     if verify:
         for name, expected in manifest.files.items():
-            _verify(path / name, expected)
+            verify_file(path / name, expected)
     return Artifact(path, manifest, hashlib.sha256(content).hexdigest()[:12])
 
 
@@ -277,7 +277,8 @@ def _seal_of(path: Path) -> SealedFile:
         return SealedFile(hashlib.file_digest(handle, "sha256").hexdigest(), path.stat().st_size)
 
 
-def _verify(path: Path, expected: SealedFile) -> None:
+def verify_file(path: Path, expected: SealedFile) -> None:
+    """Raises `ArtifactFault` unless the file is the one that was sealed."""
     if not path.is_file():
         raise ArtifactFault(f"{path} is missing, but the manifest seals it. {REMEDY}")
     size = path.stat().st_size

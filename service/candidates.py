@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from contracts.artifact import INDEX_FILES, Artifact
+from contracts.artifact import INDEX_FILES, Artifact, verify_file
 from contracts.faults import ArtifactFault
 
 _PICKLED = "scann_docids.pkl"
@@ -25,12 +25,15 @@ class Candidates:
             raise ArtifactFault(
                 f"{artifact.path / _PICKLED} is no part of an artifact, and would be run. Remove it."
             )
+        for name in INDEX_FILES:
+            if sealed := manifest.files.get(name):  # of a draft nothing is sealed yet
+                verify_file(artifact.path / name, sealed)  # the library ends the process over some damages
         try:
             from scann import scann_ops_pybind
         except ImportError as error:
             raise ArtifactFault(
-                f"{artifact.path} needs ScaNN, which is not there ({error}). `pip install scann` (there are wheels "
-                "for Linux), or promote another artifact."
+                f"{artifact.path} needs ScaNN, which is not there ({error}). Run `pip install scann` (there are "
+                "wheels for Linux), or promote another artifact."
             ) from error
         try:
             self._searcher = scann_ops_pybind.load_searcher(os.fspath(artifact.path))

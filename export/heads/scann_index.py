@@ -4,7 +4,10 @@ Guo et al., Accelerating Large-Scale Inference with Anisotropic Vector Quantizat
 a tree, the rows as half a byte for every two numbers, rounded so that what scores high stays in its place.
 """
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +31,9 @@ _COST = 100
 
 _LEAST_SAMPLE, _PER_LEAF = 100_000, 50
 """Rows that the leaves are learned from."""
+
+_LEAST_ITEMS = 16
+"""Half a byte tells so many apart."""
 
 _ANISOTROPIC = 0.2
 """ScaNN's own advice for inner products."""
@@ -74,21 +80,38 @@ def leaves_of(items: int) -> int:
 
 
 def _build(rows: np.ndarray) -> object:
-    """A searcher for `rows` float32 [items, d + 1], whose last number is the bias. The same rows do not always give
-    the same index, not even on one thread: every export is chosen for and measured by itself."""
+    """A searcher for `rows` float32 [items, d + 1], whose last number is the bias. The same rows do not always
+    give the same index, not even on one thread: every export is chosen for and measured by itself."""
+    if len(rows) < _LEAST_ITEMS:
+        raise CannotBeMade(f"{len(rows)} items are too few for an index: expected {_LEAST_ITEMS}")
     try:
         from scann import scann_ops_pybind
     except ImportError as error:
         raise CannotBeMade(f"ScaNN is not installed ({error}); there are wheels for Linux") from error
     leaves = leaves_of(len(rows))
     sample = min(len(rows), max(_LEAST_SAMPLE, _PER_LEAF * leaves))
-    return (
+    build = (
         scann_ops_pybind.builder(rows, _CANDIDATES[0], "dot_product")
         .set_n_training_threads(cores())
         .tree(num_leaves=leaves, num_leaves_to_search=leaves, training_sample_size=sample)
         .score_ah(2, anisotropic_quantization_threshold=_ANISOTROPIC)
-        .build()
     )
+    with _silence():
+        return build.build()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """ScaNN writes to standard error how it gets on, in lines of its own making; what fails it raises."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _deepen(

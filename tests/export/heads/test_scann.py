@@ -1,8 +1,10 @@
 """The head with an index: finds what the exact graph finds, alone as in company, and never falls short."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,10 @@ from contracts.encoding import PADDING, encode_excluded, encode_histories
 from contracts.faults import ArtifactFault, UsageFault
 from contracts.sections import Paths, Settings
 from export.exporting import export_untrained
+from export.graphs.scoring import scoring_of
+from export.heads.making import Workshop
+from export.variants.rewriting import CannotBeMade
+from models.untrained import untrained
 from service.predictor import OnnxPredictor
 from service.ranking import Query, rank
 
@@ -112,13 +118,18 @@ def test_an_answer_depends_on_nobody_who_is_asked_for_at_the_same_time(head, wid
         np.testing.assert_allclose(alone.scores, ranking.scores, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("items", [10, 50, 400])
+@pytest.mark.parametrize("items", [16, 50, 400])
 def test_a_small_catalog_has_one_too(tmp_path, items):
     predictor = OnnxPredictor(exported(tmp_path, "scann", items))
     found, scores = ask(predictor, [[0, 1], []], [(), range(items - 1)], items)
     assert sorted(found[0].tolist()) == list(range(items))
     assert np.isfinite(scores).sum(axis=1).tolist() == [items, 1]
     assert found[1, 0] == items - 1
+
+
+def test_fewer_items_than_half_a_byte_tells_apart_have_none(tmp_path):
+    with pytest.raises(UsageFault, match="15 items are too few"):
+        exported(tmp_path, "scann", 15)
 
 
 def test_a_history_of_nothing_is_answered(head):
@@ -135,12 +146,21 @@ def test_without_one_of_its_files_it_is_refused_by_name(sealed, tmp_path, name):
         open_artifact(folder)
 
 
-@pytest.mark.parametrize("name", ["scann_assets.pbtxt", "serialized_partitioner.pb", "hashed_dataset.npy"])
-def test_an_index_that_cannot_be_read_is_refused(sealed, tmp_path, name):
+@pytest.mark.parametrize("name", INDEX_FILES)
+def test_a_damaged_index_never_reaches_the_library(sealed, tmp_path, name):
+    """It would end the process; and whoever opens an artifact need not have verified it."""
     folder = copy_of(sealed, tmp_path)
-    (folder / name).write_bytes(b"not an index")
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ArtifactFault, match=f"{name} has sha256"):
+        OnnxPredictor(open_artifact(folder, verify=False))
+
+
+def test_an_index_of_something_else_is_refused(sealed, tmp_path):
+    folder = copy_of(sealed, tmp_path)
+    (folder / "scann_assets.pbtxt").write_text("nothing it knows")
     with pytest.raises(ArtifactFault, match="an index that cannot be read"):
-        OnnxPredictor(Artifact(folder, sealed.manifest, "damaged"))
+        OnnxPredictor(Artifact(folder, msgspec.structs.replace(sealed.manifest, files={}), "unsealed"))
 
 
 def test_a_pickle_beside_the_index_is_not_opened(sealed, tmp_path):
@@ -158,6 +178,8 @@ def test_without_scann_nothing_is_served_or_made_and_the_remedy_is_named(sealed,
         exported(tmp_path, "scann")
 
 
-def test_popularity_mixed_into_scores_is_told_not_ignored(tmp_path):
-    with pytest.raises(UsageFault, match="popularity is mixed"):
-        export_untrained("sasrec", 100, Settings(paths=Paths(artifacts=tmp_path)), variant="scann")
+def test_popularity_mixed_into_scores_is_told_not_ignored(exact):
+    plain = scoring_of(untrained("ials", 100, Settings(), seed=1), 10, opset=20)
+    mixed = dataclasses.replace(plain, popular=np.ones(101, dtype=np.float32))
+    with pytest.raises(CannotBeMade, match="popularity is mixed"):
+        Workshop(mixed, [], []).make("scann", exact, Settings())
