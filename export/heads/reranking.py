@@ -74,7 +74,7 @@ def chosen_text(scoring: Scoring) -> str:
     return _CHOSEN.replace("LEAST_BEHIND", str(LEAST_BEHIND)).replace("AGAIN", str(AGAIN)).replace("MIXED", mixed)
 
 
-def _with_last(values: np.ndarray | None, rows: int, padding: float) -> np.ndarray:
+def with_last(values: np.ndarray | None, rows: int, padding: float) -> np.ndarray:
     """float32 [rows]; PADDING, the last, is never found."""
     own = np.zeros(rows, dtype=np.float32) if values is None else values.astype(np.float32)
     return np.append(own[:-1], np.float32(padding))
@@ -94,7 +94,7 @@ def rerank_texts(scoring: Scoring) -> list[str]:
 def rerank_tables(scoring: Scoring) -> dict[str, np.ndarray]:
     """The rows and lists that items are scored again by."""
     rows = len(scoring.rows)
-    tables = {"item_table": scoring.rows, "item_bias": _with_last(scoring.bias, rows, -np.inf)}
+    tables = {"item_table": scoring.rows, "item_bias": with_last(scoring.bias, rows, -np.inf)}
     if scoring.popular is not None:
-        tables["popular"] = _with_last(scoring.popular, rows, 0.0)
+        tables["popular"] = with_last(scoring.popular, rows, 0.0)
     return tables
