@@ -1,11 +1,9 @@
 """Items in blocks of equal size, so that those which score alike for real users lie together.
 
-A block is worth looking at if its items score high for a query, so what matters is how far scores lie apart
-within it, not how far vectors do. With M the second moment of real queries, E[(q . x)^2] = x' M x: in the space
-of M^(1/2) x, distance is the root mean square difference of scores. There the items are cut in two again and
-again (two-means, the cut moved to whole blocks), which gives full blocks, neighbours side by side, in
-O(items log items). What that is worth depends on the run: see docs/experiments.md, also for where plain distances
-found more.
+With M the second moment of real queries, E[(q . x)^2] = x' M x: in the space of M^(1/2) x, distance is the root
+mean square difference of scores. There the items are cut in two again and again (two-means, the cut moved to whole
+blocks), which gives full blocks, neighbours side by side, in O(items log items). That this finds more than plain
+distances would is not shown: in the later trials of docs/experiments.md those found about as much or more.
 """
 
 from dataclasses import dataclass

@@ -13,9 +13,9 @@ from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import LOOKUP, Scoring
 from export.heads.excluding import EXCLUDE, closed
-from export.heads.reranking import AGAIN, LEAST_BEHIND, chosen_text, rerank_tables, rerank_texts, room_for
+from export.heads.reranking import AGAIN, LEAST_BEHIND, chosen_text, rerank_tables, rerank_texts
 
-ROOM = room_for(AGAIN, LEAST_BEHIND)
+ROOM = AGAIN - LEAST_BEHIND
 _MICROSOFT = "com.microsoft"
 _GROUP, _MIDDLE, _HIGHEST = 32, 8, 7
 """Numbers that share a scale; what stands for 0; the farthest from it."""

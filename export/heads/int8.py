@@ -15,7 +15,7 @@ from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import LOOKUP, Scoring
 from export.heads.excluding import EXCLUDE, closed
-from export.heads.reranking import rerank_tables, rerank_texts, room_for
+from export.heads.reranking import rerank_tables, rerank_texts
 from export.variants.rewriting import CannotBeMade
 
 _HIGHEST, _DIGIT, _COLUMNS = 127, 63, 8
@@ -26,7 +26,7 @@ with the greatest sums, and only those are looked at item by item."""
 _AGAIN, _BEHIND = 320, 100
 """Of how many bytes rank, fewer have to be looked at again than of 4 bits."""
 
-ROOM = room_for(_AGAIN, _BEHIND)
+ROOM = _AGAIN - _BEHIND
 _CLIPPED = 99.99
 """Percent of all numbers that the scale holds: a single large one shall not make it coarse."""
 

@@ -1,24 +1,19 @@
 """Every item is scored roughly, and the best few again by their fp32 row: what such heads share.
 
-How many are scored again is the same for every question, so that an answer depends on nobody else; a question that
-asks for more than its room is asked alone, and has more of them.
+How many are scored again is the same for every question, so that an answer depends on nobody else. So many of them
+may be answers and exclusions, which is the room of the manifest; a question that asks for more is asked alone, and
+has more scored again.
 """
 
 import numpy as np
 
 from export.graphs.scoring import Scoring
 
-
-def room_for(again: int, behind: int) -> int:
-    """See `contracts.artifact.Manifest.room`: `again` are scored again, `behind` of them not asked for."""
-    return again - behind
-
-
 AGAIN, LEAST_BEHIND = 640, 400
 """How many are scored again, and how many of them at least are not asked for: what 400 held of the exact ten
 best in trials was 1.000."""
 
-CHOSEN = """
+_CHOSEN = """
 chosen (float[batch, columns] rough_scores, int32[batch, m] excluded, int64[1] k)
   => (int64[batch, again] candidates)
 <int64[1] again = {AGAIN}, int64[1] behind = {LEAST_BEHIND}>
@@ -34,12 +29,12 @@ chosen (float[batch, columns] rough_scores, int32[batch, m] excluded, int64[1] k
 }
 """
 
-MIXED = """logs = LogSoftmax <axis = 1> (rough_scores)
+_MIXED = """logs = LogSoftmax <axis = 1> (rough_scores)
   probabilities = Exp (logs)
   either = Add (probabilities, popular)
   mixed = Log (either)"""
 
-EXACTLY = """
+_EXACTLY = """
 exactly (float[batch, DIMENSION] query, int64[batch, again] candidatesROUGH)
   => (float[batch, again] exact_scores)
 <int64[1] last = {2}, int64[1] across = {1}>
@@ -54,14 +49,14 @@ exactly (float[batch, DIMENSION] query, int64[batch, again] candidatesROUGH)
 }
 """
 
-FINISHED = """total = ReduceLogSumExp <keepdims = 1> (rough_scores, across)
+_FINISHED = """total = ReduceLogSumExp <keepdims = 1> (rough_scores, across)
   logs = Sub (plain, total)
   probabilities = Exp (logs)
   some_popular = Gather <axis = 0> (popular, candidates)
   either = Add (probabilities, some_popular)
   exact_scores = Log (either)"""
 
-BEST = """
+_BEST = """
 best (float[batch, again] exact_scores, int64[batch, again] candidates)
   => (int32[batch, again] found_items, float[batch, again] best_found)
 {
@@ -75,8 +70,8 @@ best (float[batch, again] exact_scores, int64[batch, again] candidates)
 
 def chosen_text(scoring: Scoring) -> str:
     """The best of the rough scores."""
-    mixed = MIXED if scoring.popular is not None else "mixed = Identity (rough_scores)"
-    return CHOSEN.replace("LEAST_BEHIND", str(LEAST_BEHIND)).replace("AGAIN", str(AGAIN)).replace("MIXED", mixed)
+    mixed = _MIXED if scoring.popular is not None else "mixed = Identity (rough_scores)"
+    return _CHOSEN.replace("LEAST_BEHIND", str(LEAST_BEHIND)).replace("AGAIN", str(AGAIN)).replace("MIXED", mixed)
 
 
 def with_last(values: np.ndarray | None, rows: int, padding: float) -> np.ndarray:
@@ -89,10 +84,10 @@ def rerank_texts(scoring: Scoring) -> list[str]:
     """What stands between the candidates and what is excluded. Where popularity is mixed in, rough scores say how
     much all of them are."""
     mixed = scoring.popular is not None
-    exactly = EXACTLY.replace("ROUGH", ", float[batch, columns] rough_scores" if mixed else "")
+    exactly = _EXACTLY.replace("ROUGH", ", float[batch, columns] rough_scores" if mixed else "")
     return [
-        exactly.replace("FINISHED", FINISHED if mixed else "exact_scores = Identity (plain)"),
-        BEST,
+        exactly.replace("FINISHED", _FINISHED if mixed else "exact_scores = Identity (plain)"),
+        _BEST,
     ]
 
 

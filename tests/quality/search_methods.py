@@ -18,6 +18,7 @@ from export.graphs.scoring import Scoring
 from export.graphs.sessions import session_options
 from export.heads.blocks import make_blocks
 from export.heads.int4 import int4_search
+from export.heads.int8 import int8_search
 from export.heads.ivf import ivf_search
 from export.heads.ivf_tables import Probing
 from export.heads.probing import width_for
@@ -75,10 +76,15 @@ def ours_ivf(world: World) -> Index:
     return Index(graph("spread 0", 3).size_bytes, {"spread 0": some, "spread 1": some}, find)
 
 
-def ours_int4(world: World) -> Index:
-    graph = int4_search(world.scoring, OPSET)
-    session = _opened(graph, world.folder)
-    return Index(graph.size_bytes, {"400 again": [1]}, lambda queries, *_: _asked(session, queries))
+def ours_rerank(search: Callable[[Scoring, int], Outline]) -> Callable[[World], Index]:
+    """Every item roughly, and as many again by their rows as `search` holds to be enough: there is one effort."""
+
+    def build(world: World) -> Index:
+        graph = search(world.scoring, OPSET)
+        session = _opened(graph, world.folder)
+        return Index(graph.size_bytes, {"all": [1]}, lambda queries, *_: _asked(session, queries))
+
+    return build
 
 
 def _opened(graph: Outline, folder: Path) -> ort.InferenceSession:
@@ -215,7 +221,8 @@ def _on_a_sphere(vectors: np.ndarray) -> np.ndarray:
 METHODS: dict[str, Callable[[World], Index]] = {
     "exact (numpy)": exact,
     "ivf (ours)": ours_ivf,
-    "int4-rerank (ours)": ours_int4,
+    "int4-rerank (ours)": ours_rerank(int4_search),
+    "int8-rerank (ours)": ours_rerank(int8_search),
     "ScaNN": scann,
     "FAISS IVF-flat": faiss_ivf("Flat"),
     "FAISS IVF-SQ8": faiss_ivf("SQ8"),

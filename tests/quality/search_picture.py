@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import matplotlib
@@ -12,7 +13,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 if TYPE_CHECKING:
     from searching import Report
 
-_COLOURS = ("#c8402f", "#e0883a", "#2368b4", "#1a7f5a", "#5aa469", "#8fbf6a", "#8a5bbf", "#59636e", "#a4acb5")
+_COLOURS = (
+    "#c8402f", "#e0883a", "#d6a92b", "#2368b4", "#1a7f5a", "#5aa469", "#8fbf6a", "#8a5bbf", "#59636e", "#a4acb5",
+)  # fmt: skip
 _SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "searching", "font.family": "sans-serif", "font.size": 11.0}
 
 
@@ -25,7 +28,7 @@ def draw(report: Report) -> bytes:
             fontweight="bold", fontsize=13,
         )  # fmt: skip
         drawn = [method for method in report.methods if not method.name.startswith("exact")]
-        for method, colour in zip(drawn, _COLOURS, strict=False):
+        for method, colour in zip(drawn, cycle(_COLOURS), strict=False):
             ours = "(ours)" in method.name
             points = sorted(method.points, key=lambda point: point.recall)
             axes.plot(
