@@ -56,16 +56,20 @@ _FINISHED = """total = ReduceLogSumExp <keepdims = 1> (rough_scores, across)
   either = Add (probabilities, some_popular)
   exact_scores = Log (either)"""
 
-_BEST = """
-best (float[batch, again] exact_scores, int64[batch, again] candidates)
-  => (int32[batch, again] found_items, float[batch, again] best_found)
+BEST = """
+best (float[batch, again] exact_scores, int64[batch, again] candidates, int32[batch, m] excluded, int64[1] k)
+  => (int32[batch, taken] found_items, float[batch, taken] best_found)
 {
-  count = Shape <start = 1, end = 2> (exact_scores)
-  best_found, order = TopK <axis = 1> (exact_scores, count)
+  more = Shape <start = 1, end = 2> (excluded)
+  wanted = Add (k, more)
+  all = Shape <start = 1, end = 2> (exact_scores)
+  taken = Min (wanted, all)
+  best_found, order = TopK <axis = 1> (exact_scores, taken)
   ordered = GatherElements <axis = 1> (candidates, order)
   found_items = Cast <to = 6> (ordered)
 }
 """
+"""As many more than are asked for as are excluded."""
 
 
 def chosen_text(scoring: Scoring) -> str:
@@ -87,7 +91,7 @@ def rerank_texts(scoring: Scoring) -> list[str]:
     exactly = _EXACTLY.replace("ROUGH", ", float[batch, columns] rough_scores" if mixed else "")
     return [
         exactly.replace("FINISHED", _FINISHED if mixed else "exact_scores = Identity (plain)"),
-        _BEST,
+        BEST,
     ]
 
 

@@ -11,7 +11,7 @@ from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring
 from export.heads.excluding import EXCLUDE, closed
-from export.heads.reranking import with_last
+from export.heads.reranking import BEST, with_last
 from export.heads.scann_index import Index
 from export.variants.rewriting import CannotBeMade
 
@@ -24,7 +24,7 @@ lookup (int32[batch, MAX_HISTORY] history) => (float[batch, MAX_HISTORY, DIMENSI
 """
 
 _SCORES = """
-score (float[batch, DIMENSION] query, int64[batch, n] candidates) => (float[batch, n] found_scores)
+score (float[batch, DIMENSION] query, int64[batch, n] candidates) => (float[batch, n] exact_scores)
 <int64[1] last = {2}>
 {
   half_rows = Gather <axis = 0> (item_table, candidates)
@@ -33,21 +33,7 @@ score (float[batch, DIMENSION] query, int64[batch, n] candidates) => (float[batc
   dots = MatMul (rows, query_column)
   products = Squeeze (dots, last)
   bias = Gather <axis = 0> (item_bias, candidates)
-  found_scores = Add (products, bias)
-}
-"""
-
-_BEST = """
-best (float[batch, n] found_scores, int64[batch, n] candidates, int32[batch, m] excluded, int64[1] k)
-  => (int32[batch, taken] found_items, float[batch, taken] best_found)
-{
-  more = Shape <start = 1, end = 2> (excluded)
-  wanted = Add (k, more)
-  most = Shape <start = 1, end = 2> (found_scores)
-  taken = Min (wanted, most)
-  best_found, positions = TopK <axis = 1> (found_scores, taken)
-  places = GatherElements <axis = 1> (candidates, positions)
-  found_items = Cast <to = 6> (places)
+  exact_scores = Add (products, bias)
 }
 """
 
@@ -60,7 +46,7 @@ def refuse_mixed(scoring: Scoring) -> None:
 
 def scann_graph(scoring: Scoring, index: Index, opset: int) -> Outline:
     """Both graphs and the index, see `contracts.graph`."""
-    texts = [scoring.text(text) for text in (_LOOKUP, _SCORES, _BEST, EXCLUDE)]
+    texts = [scoring.text(text) for text in (_LOOKUP, _SCORES, BEST, EXCLUDE)]
     lookup, *rescoring = [piece(text, opset) for text in texts]
     rows = len(scoring.rows)
     tables = {"item_table": _half(scoring.rows), "item_bias": with_last(scoring.bias, rows, -np.inf)}

@@ -20,7 +20,7 @@ def _always_new(event_id):
 
 
 PROTECTIONS = {
-    "checksums": (("contracts.artifact", "_verify", _nothing),),
+    "checksums": (("contracts.artifact", "verify_file", _nothing),),
     "probes": (("service.predictor", "OnnxPredictor.replay_probes", _nothing),),
     "breaker": (("service.breaker", "Breaker._open", _nothing),),
     "deduplication": (("service.event_store", "_fingerprint", _always_new),),

@@ -35,8 +35,8 @@ def test_protection_that_is_not_known_is_refused():
 
 def test_damaged_artifact_opens_only_where_checksums_are_off(tmp_path):
     code = (
-        "from pathlib import Path; from contracts.artifact import SealedFile, _verify; "
-        f"_verify(Path({str(tmp_path / 'missing')!r}), SealedFile('0', 1))"
+        "from pathlib import Path; from contracts.artifact import SealedFile, verify_file; "
+        f"verify_file(Path({str(tmp_path / 'missing')!r}), SealedFile('0', 1))"
     )
     assert run_python(code).returncode != 0
     assert run_python(code, "checksums").returncode == 0
