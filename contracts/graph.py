@@ -11,14 +11,14 @@ Excluding happens inside the graph, before the top-k, so that an answer is never
 Where an index finds candidates first (`Manifest.search`), the same is done by two graphs with the index between:
 
     query.onnx   history -> query float32 [batch, d]
-    the index    query -> candidates int64 [batch, n]: item indices, the catalog's size where there are fewer
-    model.onnx   query, candidates, excluded, k -> items, scores
+    the index    query -> found int64 [batch, n]: item indices, the catalog's size where there are fewer
+    model.onnx   query, found, excluded, k -> items, scores
 """
 
 from contracts.artifact import Tensor
 
 HISTORY, EXCLUDED, K, ITEMS, SCORES = "history", "excluded", "k", "items", "scores"
-QUERY, CANDIDATES = "query", "candidates"
+QUERY, FOUND = "query", "found"
 
 
 def graph_inputs(max_history: int) -> list[Tensor]:
@@ -37,7 +37,7 @@ def rescoring_inputs(dimension: int) -> list[Tensor]:
     """Of a graph that an index precedes."""
     return [
         *query_outputs(dimension),
-        Tensor(CANDIDATES, "int64", ["batch", "n"]),
+        Tensor(FOUND, "int64", ["batch", "n"]),
         *graph_inputs(0)[1:],
     ]
 

@@ -10,8 +10,8 @@ from contracts.artifact import MANIFEST, Artifact, Probe, Tensor
 from contracts.encoding import encode_excluded, encode_histories
 from contracts.faults import ArtifactFault
 from contracts.graph import (
-    CANDIDATES,
     EXCLUDED,
+    FOUND,
     HISTORY,
     ITEMS,
     QUERY,
@@ -77,7 +77,7 @@ class OnnxPredictor:
             given[HISTORY] = history
         else:
             (given[QUERY],) = self._encoder.run((QUERY,), {HISTORY: history})
-            given[CANDIDATES] = self._index.find(given[QUERY], count + excluded.shape[1])
+            given[FOUND] = self._index.find(given[QUERY], count + excluded.shape[1])
         items, scores = self._session.run((ITEMS, SCORES), given)
         return items, scores
 

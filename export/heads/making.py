@@ -15,7 +15,7 @@ from export.heads.int4 import int4_graph
 from export.heads.int8 import int8_graph
 from export.heads.ivf import ivf_graph, room_of
 from export.heads.probing import Probed, batch_for, plan_search
-from export.heads.scann import refuse_mixed, scann_graph
+from export.heads.scann import scann_graph
 from export.heads.scann_index import BEHIND, plan_index
 from export.variants.parity import TOP
 from export.variants.rewriting import CannotBeMade
@@ -61,7 +61,6 @@ class Workshop:
 
         recall, seed = settings.export.recall, settings.training.seed
         if variant == "scann":
-            refuse_mixed(self.scoring)
             index = plan_index(self.scoring, best_of, self.choosing, recall)
             graph = scann_graph(self.scoring, index, settings.export.opset)
             return Head(graph, index.search.candidates - BEHIND, index.curve, index.search)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ _COST = 100
 
 _LEAST_SAMPLE, _PER_LEAF = 100_000, 50
 """Rows that the leaves are learned from."""
+
+_FRONT_ITEMS = 1024
 
 _LEAST_ITEMS = 16
 """Half a byte tells so many apart."""
@@ -61,17 +64,32 @@ def plan_index(
 ) -> Index:
     """The cheapest depth at which the histories `choosing` find the share `recall` of the exact ten best, with a
     standard error to spare; the greatest where none does. `best_of` as in `plan_search`. Raises `CannotBeMade`."""
-    searcher, leaves = _build(rows_with_bias(scoring)), leaves_of(scoring.items)
+    searcher, leaves, front = _build(rows_with_bias(scoring)), leaves_of(scoring.items), front_of(scoring)
     queries, best = queries_of(scoring, choosing), best_in_batches(scoring, best_of, choosing)
+
+    def shares_at(depth: int, candidates: int) -> np.ndarray:
+        how = {"final_num_neighbors": candidates, "leaves_to_search": depth}
+        found, distances = searcher.search_batched(queries, **how)
+        own = [row[~np.isnan(none)] for row, none in zip(found, distances, strict=True)]
+        return np.array([np.isin(of, [*row, *front]).mean() for row, of in zip(own, best, strict=True)])
+
     plans = []
     for candidates in _CANDIDATES:
-        curve, is_enough = _deepen(searcher, queries, best, candidates, leaves, recall)
+        curve, is_enough = _deepen(partial(shares_at, candidates=candidates), leaves, recall)
         cost = curve[-1].blocks * scoring.items / leaves + _COST * candidates
         plans.append((is_enough, -cost, Search(curve[-1].blocks, candidates, scoring.dimension), curve))
         if candidates >= scoring.items:
             break
     _, _, search, curve = max(plans, key=lambda plan: plan[:2])
     return Index(searcher, search, curve)
+
+
+def front_of(scoring: Scoring) -> np.ndarray:
+    """int64: the items that are candidates of every question, the most popular where popularity is mixed in."""
+    if scoring.popular is None:
+        return np.empty(0, dtype=np.int64)
+    count = min(_FRONT_ITEMS, scoring.items)
+    return np.sort(np.argpartition(-scoring.popular[:-1], count - 1)[:count])
 
 
 def leaves_of(items: int) -> int:
@@ -114,16 +132,13 @@ def _silence() -> Iterator[None]:
         os.close(kept)
 
 
-def _deepen(
-    searcher: object, queries: np.ndarray, best: np.ndarray, candidates: int, leaves: int, recall: float
-) -> tuple[list[Probed], bool]:
+def _deepen(shares_at: Callable[[int], np.ndarray], leaves: int, recall: float) -> tuple[list[Probed], bool]:
     """What is found ever deeper, until that is enough or all leaves are looked at; and whether it is enough."""
     curve, depth = [], 1
     while True:
-        found, _ = searcher.search_batched(queries, final_num_neighbors=candidates, leaves_to_search=depth)
-        shares = [len(np.intersect1d(own, of)) / len(of) for own, of in zip(found, best, strict=True)]
-        curve.append(Probed(depth, float(np.mean(shares))))
-        is_enough = curve[-1].recall - float(np.std(shares)) / len(shares) ** 0.5 >= recall
+        shares = shares_at(depth)
+        curve.append(Probed(depth, float(shares.mean())))
+        is_enough = bool(shares.mean() - shares.std() / len(shares) ** 0.5 >= recall)
         if is_enough or depth == leaves:
             return curve, is_enough
         depth = min(leaves, max(depth + 1, round(depth * _DEEPER)))

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.artifact import INDEX_FILES, QUERY_MODEL, Artifact, open_artifact
+from contracts.artifact import INDEX_FILES, MODEL, QUERY_MODEL, Artifact, open_artifact
 from contracts.encoding import PADDING, encode_excluded, encode_histories
 from contracts.faults import ArtifactFault, UsageFault
 from contracts.sections import Paths, Settings
 from export.exporting import export_untrained
+from export.graphs.graph import outline_of
+from export.graphs.outline import Outline, write_outline
 from export.graphs.scoring import scoring_of
 from export.heads.making import Workshop
-from export.variants.rewriting import CannotBeMade
 from models.untrained import untrained
 from service.predictor import OnnxPredictor
 from service.ranking import Query, rank
@@ -36,14 +37,28 @@ def sealed(tmp_path_factory) -> Artifact:
     return exported(tmp_path_factory.mktemp("sealed"), "scann")
 
 
-@pytest.fixture(scope="module")
-def head(sealed) -> OnnxPredictor:
-    return OnnxPredictor(sealed)
+@pytest.fixture(scope="module", params=["plain", "popularity mixed in"])
+def pair(request, sealed, tmp_path_factory) -> tuple[OnnxPredictor, OnnxPredictor]:
+    """A head, and the exact graph of the same model."""
+    scoring = scoring_of(untrained("ials", ITEMS, Settings(), seed=1), sealed.manifest.max_history, opset=20)
+    if request.param != "plain":
+        shares = np.random.default_rng(2).pareto(1, size=ITEMS + 1) + 1e-3
+        scoring = dataclasses.replace(scoring, popular=(shares / shares.sum()).astype(np.float32))
+
+    def opened(outline: Outline, **of_manifest: object) -> OnnxPredictor:
+        folder = tmp_path_factory.mktemp("draft")
+        write_outline(outline, folder / MODEL)
+        manifest = msgspec.structs.replace(sealed.manifest, files={}, **of_manifest)
+        return OnnxPredictor(Artifact(folder, manifest, "unsealed"))
+
+    exact = opened(outline_of(None, sealed.manifest.max_history, 20, scoring), room=None, search=None)
+    head = Workshop(scoring, [], HISTORIES).make("scann", exact, Settings())
+    return opened(head.graph, **head.of_manifest), exact
 
 
 @pytest.fixture(scope="module")
-def exact(tmp_path_factory) -> OnnxPredictor:
-    return OnnxPredictor(exported(tmp_path_factory.mktemp("exact"), "fp32"))
+def head(pair) -> OnnxPredictor:
+    return pair[0]
 
 
 def ask(predictor: OnnxPredictor, histories: list, excluded: list, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +79,8 @@ def test_the_index_is_sealed_with_the_graphs_and_answers_its_probes(sealed):
     OnnxPredictor(artifact).replay_probes()
 
 
-def test_it_finds_what_the_exact_graph_finds_with_the_same_scores(head, exact):
+def test_it_finds_what_the_exact_graph_finds_with_the_same_scores(pair):
+    head, exact = pair
     found, scores = ask(head, HISTORIES, [()] * 60, 10)
     best, expected = ask(exact, HISTORIES, [()] * 60, 10)
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, best, strict=True)]) >= 0.97
@@ -176,10 +192,3 @@ def test_without_scann_nothing_is_served_or_made_and_the_remedy_is_named(sealed,
         OnnxPredictor(sealed)
     with pytest.raises(UsageFault, match="ScaNN is not installed"):
         exported(tmp_path, "scann")
-
-
-def test_popularity_mixed_into_scores_is_told_not_ignored(exact):
-    plain = scoring_of(untrained("ials", 100, Settings(), seed=1), 10, opset=20)
-    mixed = dataclasses.replace(plain, popular=np.ones(101, dtype=np.float32))
-    with pytest.raises(CannotBeMade, match="popularity is mixed"):
-        Workshop(mixed, [], []).make("scann", exact, Settings())
