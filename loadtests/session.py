@@ -31,6 +31,7 @@ class Session:
         self.load, self.traffic, self.url = load, traffic, url.rstrip("/")
         self.luck = random.Random()
         self.visits = _visits(load, traffic, self.luck)
+        _ = traffic.catalog  # answers are held against it: made by the first of them, ten million ids take 2 s
         self.status = _ask_status(self.url)
         self.policies = _policies(self.status)
         self._closed_at: float | None = None

@@ -75,3 +75,7 @@ def test_requests_that_count_from_later_on_were_due_from_then_on(session):
     session.moment = 14.0
     session.finish(10)
     assert (session.tally.health.seconds, session.tally.health.due_seconds) == (11.0, 10)
+
+
+def test_what_answers_are_held_against_is_made_before_the_first_of_them_comes(session):
+    assert "catalog" in vars(session.traffic)
