@@ -114,6 +114,7 @@ def _measure_artifact(size: int, world: World, users: Users, effort: Effort, scr
     for round_ in range(1, effort.rounds + 1):
         folder = Path(tempfile.mkdtemp(dir=scratch))
         with running(_SERVICE, world, folder, variables=_PATIENT) as service:
+            measuring.refuse_another(service.url, artifact.version)
             connections = FEW_CONNECTIONS if exact and size >= _FEW_FROM else CONNECTIONS
             asked = {"connections": connections, "seconds": effort.seconds, "ids": users.ids}
             passes.append(measuring.measure(service, world.model, round_=round_, **asked))
@@ -138,6 +139,7 @@ def _load(size: int, world: World, users: Users, effort: Effort, scratch: Path) 
     """Raises `Fault` where there is no verdict."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
     with running(_SERVICE, world, folder, variables=_ALONE) as service:
+        measuring.refuse_another(service.url, world.artifact.version)
         target = catalog_load.try_load(service.url, users, size, effort.load_seconds, folder)
     tell(f"  {catalog_load.in_words(target)}")
     return target

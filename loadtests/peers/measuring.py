@@ -5,6 +5,9 @@ import threading
 import urllib.request
 from pathlib import Path
 
+import msgspec
+
+from contracts.faults import RunNotValid
 from loadtests.peers import wrk
 from loadtests.peers.contenders import OURS, Running
 from loadtests.peers.figures import Measured
@@ -58,6 +61,15 @@ def measure(
         busiest_worker=max(held) / sum(held) if held else 0.0,
         generator_cores=generator / (found.duration_us / 1e6),
     )
+
+
+def refuse_another(url: str, version: str) -> None:
+    """Raise `RunNotValid` unless the service at `url` serves the artifact of this version. One that it cannot
+    serve gives way to what was promoted before, and all figures would be of that."""
+    with urllib.request.urlopen(f"{url}/status", timeout=10) as response:
+        served = msgspec.json.decode(response.read())["artifact"]["version"]
+    if served != version:
+        raise RunNotValid(f"the service answers with artifact {served}, expected {version}; its log says why.")
 
 
 def own_metrics(url: str) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from contracts.settings import read_settings
 from loadtests.capacity import Capacity, Trial
 from loadtests.comparison import Rated, Rating
 from loadtests.counts import Counts, Health
-from loadtests.peers import catalog, catalog_load, catalog_worlds
+from loadtests.peers import catalog, catalog_load, catalog_worlds, measuring
 from loadtests.peers.catalog_pictures import pictures
 from loadtests.peers.catalog_plans import PLANS, Plan, plans_of
 from loadtests.peers.catalog_rows import Estimate, Failure, Report, Row, Target, with_earlier
@@ -243,3 +243,11 @@ def test_a_log_of_some_users_has_all_their_rows_in_the_format_of_the_whole(tmp_p
     else:
         some = pl.read_parquet(out / "part-000000.parquet")
     assert some.equals(whole.filter(pl.col("user_id").is_in(["00", "02", "04", "06", "08"])))
+
+
+def test_a_service_that_still_serves_what_was_before_gives_no_figures(start_talker):
+    body = b'{"artifact": {"version": "before"}}'
+    url = start_talker(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+    measuring.refuse_another(url, "before")
+    with pytest.raises(RunNotValid, match="answers with artifact before, expected asked"):
+        measuring.refuse_another(url, "asked")
