@@ -22,6 +22,7 @@ from service.fast_lane import open_fast_lane
 from service.feature_cache import open_feature_cache
 from service.image import image
 from service.lifetime import child_of, private_folder
+from service.memory import give_back
 from service.redis_clients import connect_async
 from service.rollout import load, open_promoted
 from service.routes import PREDICT
@@ -91,6 +92,7 @@ class Flyweight:
         os.environ[variable_of(("service", "log-format"))] = log_format  # all processes alike
         try:
             open_promoted(_settings.paths, load)
+            give_back()  # what it took to look, 270 MB at ten million items, would stay for ever
             if warning := exposure(_settings.service.host, _worker.keys):
                 logs.VOICE.warning("%s", warning)
             owned = contextlib.ExitStack()

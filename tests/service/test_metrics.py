@@ -17,7 +17,7 @@ from contracts.events import PARTITIONS, SERVED_KEY, events_key
 from contracts.load_sections import Slo
 from contracts.reasons import Reason
 from service import metrics, telemetry
-from service.memory import own_memory
+from service.memory import give_back, own_memory
 from service.pages import Metrics
 from service.redis_clients import connect, connect_async
 from service.stream_depth import StreamDepth
@@ -116,6 +116,15 @@ def test_a_redis_that_is_away_makes_the_streams_unknown_and_not_old() -> None:
     telemetry.show_stream("events", 5, 5.0)
     look_at("unix:///dev/null/redis.sock", 0.0)
     assert all(map(math.isnan, depth("events") + depth("served")))
+
+
+def test_freed_memory_goes_back_to_the_system() -> None:
+    pieces = [bytes(50_000) for _ in range(2_000)]  # too small to be mapped each by itself
+    last, held = bytes(50_000), own_memory()["rss"]  # keeps the heap's end in use
+    del pieces
+    give_back()
+    assert held - own_memory()["rss"] > 50_000_000
+    assert len(last) == 50_000
 
 
 def test_own_memory_is_what_the_system_says() -> None:
