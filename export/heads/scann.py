@@ -6,7 +6,7 @@ between them make up the artifact, see `contracts.graph`.
 Where popularity is mixed in, the most popular items are candidates of every question. What all scores add up to
 is then the part of the better half of what was found, which holds all that score so high, and the part of a fixed
 sample of all items for those that score below: the few that weigh much are counted one by one, and of the many
-that weigh little a few thousand tell enough.
+that weigh little some thousands tell enough.
 """
 
 import numpy as np
@@ -51,9 +51,8 @@ same (float[batch, n] found_scores, int64[batch, n] found)
 }
 """
 
-_MIX = """
-mix (float[batch, DIMENSION] query, float[batch, n] found_scores, int64[batch, n] found)
-  => (float[batch, both] exact_scores, int64[batch, both] candidates)
+_TOTAL = """
+total (float[batch, DIMENSION] query, float[batch, n] found_scores) => (float[batch, one] total)
 <int64[1] last = {1}, float lowest = {-inf}, float[1] each = {EACH}, int64[1] two = {2}, int64[1] end = {-1},
  int64[1] beyond = {9223372036854775807}>
 {
@@ -67,6 +66,23 @@ mix (float[batch, DIMENSION] query, float[batch, n] found_scores, int64[batch, n
   below_each = Add (below, each)
   weighing = Concat <axis = 1> (better, below_each)
   total = ReduceLogSumExp <keepdims = 1> (weighing, last)
+}
+"""
+
+_TOTAL_OF_ALL = """
+total (float[batch, DIMENSION] query) => (float[batch, one] total)
+<int64[1] last = {1}>
+{
+  all_scores = Gemm <transB = 1> (query, sample_rows, sample_bias)
+  total = ReduceLogSumExp <keepdims = 1> (all_scores, last)
+}
+"""
+
+_MIX = """
+mix (float[batch, DIMENSION] query, float[batch, n] found_scores, int64[batch, n] found, float[batch, one] total)
+  => (float[batch, both] exact_scores, int64[batch, both] candidates)
+<float lowest = {-inf}>
+{
   front_scores = Gemm <transB = 1> (query, front_rows, front_bias)
   is_front = Gather <axis = 0> (in_front, found)
   other_scores = Where (is_front, lowest, found_scores)
@@ -86,14 +102,14 @@ mix (float[batch, DIMENSION] query, float[batch, n] found_scores, int64[batch, n
 }
 """
 
-_SAMPLE = 4096
-"""Items that stand for all that score below the candidates."""
+_SAMPLE = 1 << 14
+"""Items that stand for all that score below the candidates. A smaller catalog is its own sample."""
 
 
 def scann_graph(scoring: Scoring, index: Index, opset: int) -> Outline:
     """Both graphs and the index, see `contracts.graph`."""
-    mix = _SAME if scoring.popular is None else _MIX.replace("EACH", f"{_log_of_each(scoring):.7f}")
-    texts = [scoring.text(text) for text in (_LOOKUP, _SCORES, mix, BEST, EXCLUDE)]
+    between = [_SAME] if scoring.popular is None else [_total(scoring), _MIX]
+    texts = [scoring.text(text) for text in (_LOOKUP, _SCORES, *between, BEST, EXCLUDE)]
     lookup, *rescoring = [piece(text, opset) for text in texts]
     tables = {"item_table": _half(scoring.rows), "item_bias": with_last(scoring.bias, len(scoring.rows), -np.inf)}
     query = closed([lookup, scoring.encoder], {"item_table": tables["item_table"]}, (HISTORY,))
@@ -103,9 +119,11 @@ def scann_graph(scoring: Scoring, index: Index, opset: int) -> Outline:
     return Outline(answer.model, tables, query.model, index.write)
 
 
-def _log_of_each(scoring: Scoring) -> float:
-    """How many items one of the sample stands for."""
-    return float(np.log(scoring.items / min(_SAMPLE, scoring.items)))
+def _total(scoring: Scoring) -> str:
+    """The logarithm of what all scores add up to, as exponents."""
+    if scoring.items <= _SAMPLE:
+        return _TOTAL_OF_ALL
+    return _TOTAL.replace("EACH", f"{np.log(scoring.items / _SAMPLE):.7f}")
 
 
 def _mixing_tables(scoring: Scoring, bias: np.ndarray, front: np.ndarray) -> dict[str, np.ndarray]:

@@ -27,6 +27,9 @@ _CANDIDATES = (320, 1000, 3000)
 _DEEPER = 1.25
 """How much more leaves the next depth looks at."""
 
+_SPARE = 2
+"""Standard errors: other histories must find enough as well."""
+
 _COST = 100
 """Scoring a candidate again takes as long as looking at so many items in the index."""
 
@@ -62,8 +65,9 @@ class Index:
 def plan_index(
     scoring: Scoring, best_of: Callable[[np.ndarray], np.ndarray], choosing: list[list[int]], recall: float
 ) -> Index:
-    """The cheapest depth at which the histories `choosing` find the share `recall` of the exact ten best, with a
-    standard error to spare; the greatest where none does. `best_of` as in `plan_search`. Raises `CannotBeMade`."""
+    """The cheapest depth at which the histories `choosing` find the share `recall` of the exact ten best, with
+    two standard errors to spare; the greatest where none does. `best_of` as in `plan_search`. Raises
+    `CannotBeMade`."""
     searcher, leaves, front = _build(rows_with_bias(scoring)), leaves_of(scoring.items), front_of(scoring)
     queries, best = queries_of(scoring, choosing), best_in_batches(scoring, best_of, choosing)
 
@@ -138,7 +142,7 @@ def _deepen(shares_at: Callable[[int], np.ndarray], leaves: int, recall: float) 
     while True:
         shares = shares_at(depth)
         curve.append(Probed(depth, float(shares.mean())))
-        is_enough = bool(shares.mean() - shares.std() / len(shares) ** 0.5 >= recall)
+        is_enough = bool(shares.mean() - _SPARE * shares.std() / len(shares) ** 0.5 >= recall)
         if is_enough or depth == leaves:
             return curve, is_enough
         depth = min(leaves, max(depth + 1, round(depth * _DEEPER)))

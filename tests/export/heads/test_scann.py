@@ -37,7 +37,7 @@ def sealed(tmp_path_factory) -> Artifact:
     return exported(tmp_path_factory.mktemp("sealed"), "scann")
 
 
-@pytest.fixture(scope="module", params=["plain", "popularity mixed in"])
+@pytest.fixture(scope="module", params=["plain", "popularity mixed in", "and counted by a sample"])
 def pair(request, sealed, tmp_path_factory) -> tuple[OnnxPredictor, OnnxPredictor]:
     """A head, and the exact graph of the same model."""
     scoring = scoring_of(untrained("ials", ITEMS, Settings(), seed=1), sealed.manifest.max_history, opset=20)
@@ -52,7 +52,10 @@ def pair(request, sealed, tmp_path_factory) -> tuple[OnnxPredictor, OnnxPredicto
         return OnnxPredictor(Artifact(folder, manifest, "unsealed"))
 
     exact = opened(outline_of(None, sealed.manifest.max_history, 20, scoring), room=None, search=None)
-    head = Workshop(scoring, [], HISTORIES).make("scann", exact, Settings())
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "and counted by a sample":
+            patched.setattr("export.heads.scann._SAMPLE", ITEMS // 4)
+        head = Workshop(scoring, [], HISTORIES).make("scann", exact, Settings())
     return opened(head.graph, **head.of_manifest), exact
 
 
