@@ -1,5 +1,6 @@
 """How many blocks a question has to look at, found on real histories against the exact head of the same run."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ _SPREADS = (0.0, 1.0)
 
 _FRONT_ITEMS = 1024
 """Where popularity is mixed in, so many of the most popular items are always looked at."""
+
+_SPARE = 2
+"""Standard errors between what was found and what is asked for."""
 
 _LEAST_ROOM = 1024
 """Answers and exclusions together that the usual blocks hold at least, however few would find enough: who asks for
@@ -135,6 +139,12 @@ def _ranks(blocks: Blocks, queries: np.ndarray, best: np.ndarray, spread: float,
 
 
 def _least_probed(ranks: np.ndarray, recall: float) -> int:
-    """The fewest blocks with which the share `recall` of all ranks is looked at."""
-    in_order = np.sort(ranks, axis=None)
-    return int(in_order[min(int(np.ceil(recall * in_order.size)), in_order.size) - 1]) + 1
+    """The fewest blocks that find enough; all up to the last rank where none do."""
+    depths = np.unique(ranks) + 1
+    enough = bisect_left(depths, True, key=lambda depth: finds_enough((ranks < depth).mean(axis=1), recall))
+    return int(depths[min(enough, len(depths) - 1)])
+
+
+def finds_enough(shares: np.ndarray, recall: float) -> bool:
+    """Whether histories of which these shares were found let expect that others find `recall` as well."""
+    return bool(shares.mean() - _SPARE * shares.std() / len(shares) ** 0.5 >= recall)

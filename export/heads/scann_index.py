@@ -17,7 +17,7 @@ import numpy as np
 from contracts.artifact import INDEX_FILES, Search
 from contracts.machine import cores
 from export.graphs.scoring import Scoring
-from export.heads.probing import Probed, best_in_batches, queries_of, rows_with_bias
+from export.heads.probing import Probed, best_in_batches, finds_enough, queries_of, rows_with_bias
 from export.variants.rewriting import CannotBeMade
 
 BEHIND = 100
@@ -26,9 +26,6 @@ BEHIND = 100
 _CANDIDATES = (320, 1000, 3000)
 _DEEPER = 1.25
 """How much more leaves the next depth looks at."""
-
-_SPARE = 2
-"""Standard errors: other histories must find enough as well."""
 
 _COST = 100
 """Scoring a candidate again takes as long as looking at so many items in the index."""
@@ -66,8 +63,7 @@ def plan_index(
     scoring: Scoring, best_of: Callable[[np.ndarray], np.ndarray], choosing: list[list[int]], recall: float
 ) -> Index:
     """The cheapest depth at which the histories `choosing` find the share `recall` of the exact ten best, with
-    two standard errors to spare; the greatest where none does. `best_of` as in `plan_search`. Raises
-    `CannotBeMade`."""
+    something to spare; the greatest where none does. `best_of` as in `plan_search`. Raises `CannotBeMade`."""
     searcher, leaves, front = _build(rows_with_bias(scoring)), leaves_of(scoring.items), front_of(scoring)
     queries, best = queries_of(scoring, choosing), best_in_batches(scoring, best_of, choosing)
 
@@ -142,7 +138,7 @@ def _deepen(shares_at: Callable[[int], np.ndarray], leaves: int, recall: float) 
     while True:
         shares = shares_at(depth)
         curve.append(Probed(depth, float(shares.mean())))
-        is_enough = bool(shares.mean() - _SPARE * shares.std() / len(shares) ** 0.5 >= recall)
+        is_enough = finds_enough(shares, recall)
         if is_enough or depth == leaves:
             return curve, is_enough
         depth = min(leaves, max(depth + 1, round(depth * _DEEPER)))
