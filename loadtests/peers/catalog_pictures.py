@@ -21,8 +21,9 @@ _COLOURS = {
     "sasrec:scann": "#0f8f9c",
 }  # fmt: skip
 _OTHER = "#59636e"
-_AXES = (0.12, 0.195, 0.85, 0.67)
+_AXES = (0.12, 0.195, 0.85, 0.62)
 """Left, bottom, width, height as shares of the picture."""
+_LEGEND_COLUMNS = 4
 _EXACT = ("fp32", "jpq")
 _VALUE_FONT, _SMALL_FONT, _LEGEND_FONT = 10.5, 9.5, 11.0
 
@@ -84,8 +85,8 @@ def _draw(plot: _Plot, report: Report) -> bytes:
         figure.text(0.012, 0.985, plot.title, fontweight="bold", fontsize=14, va="top")
         if lines:
             figure.legend(
-                loc="upper left", bbox_to_anchor=(0.0, 0.945), ncols=len(lines), frameon=False,
-                fontsize=_LEGEND_FONT, columnspacing=1.2, handlelength=1.6,
+                loc="upper left", bbox_to_anchor=(0.0, 0.945), ncols=min(len(lines), _LEGEND_COLUMNS),
+                frameon=False, fontsize=_LEGEND_FONT, columnspacing=1.2, handlelength=1.6,
             )  # fmt: skip
         small_print = "\n".join(filter(None, _small_print(plot, report)))
         figure.text(0.012, 0.018, small_print, color=curves.QUIET, fontsize=_SMALL_FONT, va="bottom")
