@@ -1,6 +1,7 @@
 """Redis servers that a test starts, stops and starts again, and a Cluster of three on the loopback."""
 
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -92,12 +93,13 @@ def _pid_at(url: str) -> int | None:
 
 
 def free_port() -> int:
-    """Of the loopback, below those from which a cluster would make its own (port + 10,000)."""
+    """Of the loopback, and so is the one that a cluster makes its own (10,000 above). Both lie below those that the
+    system gives to whoever connects somewhere, so neither is taken in between."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port < 55_000:
+        port = random.randrange(10_000, 22_000)
+        with socket.socket() as own, socket.socket() as of_cluster, contextlib.suppress(OSError):
+            own.bind(("127.0.0.1", port))
+            of_cluster.bind(("127.0.0.1", port + 10_000))
             return port
 
 
