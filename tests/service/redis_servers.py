@@ -93,8 +93,8 @@ def _pid_at(url: str) -> int | None:
 
 
 def free_port() -> int:
-    """Of the loopback, and so is the one that a cluster makes its own (10,000 above). Both lie below those that the
-    system gives to whoever connects somewhere, so neither is taken in between."""
+    """Of the loopback, and so is the one that a cluster makes its own (10,000 above). Both lie below those that
+    the system gives to whoever connects somewhere, so neither is taken in between."""
     while True:
         port = random.randrange(10_000, 22_000)
         with socket.socket() as own, socket.socket() as of_cluster, contextlib.suppress(OSError):
