@@ -25,7 +25,7 @@ serve: $(INSTALLED)  ## serve the promoted artifact in the foreground (PORT, RED
 	@exec $(FLYWEIGHT) serve
 
 test: $(INSTALLED)  ## the whole test suite (LOGS=FOLDER also reads the real logs in it)
-	@LOGS=$(LOGS) $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@LOGS=$(LOGS) $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)  ## style, and who may import whom
 	@$(VENV)/bin/ruff check $(ROOMS) tests
