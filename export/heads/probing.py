@@ -65,7 +65,7 @@ def plan_search(
     ten best for `choosing`, but enough for `_LEAST_ROOM`: a number that a small catalog does not have stands for
     all of them. `best_of` gives the exact ones: encoded histories -> item indices [batch, 10]."""
     rows = rows_with_bias(scoring)
-    front = _front_of(scoring, width_for(scoring.items))
+    front = front_of(scoring, width_for(scoring.items))
     blocks = make_blocks(rows, queries_of(scoring, shaping), width_for(scoring.items), seed, front)
     best = best_in_batches(scoring, best_of, choosing)
     queries, front_blocks = queries_of(scoring, choosing), len(front) // blocks.width
@@ -113,8 +113,9 @@ def _ask(session: ort.InferenceSession, scoring: Scoring, encoded: np.ndarray) -
     return queries
 
 
-def _front_of(scoring: Scoring, width: int) -> np.ndarray:
-    """int64: the most popular items, whole blocks of them, where popularity is mixed in."""
+def front_of(scoring: Scoring, width: int = 1) -> np.ndarray:
+    """int64: the items that every question looks at, the most popular where popularity is mixed in; whole blocks
+    of `width`."""
     if scoring.popular is None:
         return np.empty(0, dtype=np.int64)
     count = min(_FRONT_ITEMS, scoring.items // 2) // width * width

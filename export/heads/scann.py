@@ -16,8 +16,9 @@ from export.graphs.onnx_text import piece
 from export.graphs.outline import Outline
 from export.graphs.scoring import Scoring
 from export.heads.excluding import EXCLUDE, closed
+from export.heads.probing import front_of
 from export.heads.reranking import BEST, with_last
-from export.heads.scann_index import Index, front_of
+from export.heads.scann_index import Index
 from export.variants.rewriting import CannotBeMade
 
 _LOOKUP = """

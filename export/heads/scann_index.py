@@ -17,7 +17,7 @@ import numpy as np
 from contracts.artifact import INDEX_FILES, Search
 from contracts.machine import cores
 from export.graphs.scoring import Scoring
-from export.heads.probing import Probed, best_in_batches, finds_enough, queries_of, rows_with_bias
+from export.heads.probing import Probed, best_in_batches, finds_enough, front_of, queries_of, rows_with_bias
 from export.variants.rewriting import CannotBeMade
 
 BEHIND = 100
@@ -28,12 +28,10 @@ _DEEPER = 1.25
 """How much more leaves the next depth looks at."""
 
 _COST = 100
-"""Scoring a candidate again takes as long as looking at so many items in the index."""
+"""Scoring a candidate again takes as long as looking at so many items in the index: some .1 us and 1 ns."""
 
 _LEAST_SAMPLE, _PER_LEAF = 100_000, 50
 """Rows that the leaves are learned from."""
-
-_FRONT_ITEMS = 1024
 
 _LEAST_ITEMS = 16
 """Half a byte tells so many apart."""
@@ -84,16 +82,8 @@ def plan_index(
     return Index(searcher, search, curve)
 
 
-def front_of(scoring: Scoring) -> np.ndarray:
-    """int64: the items that are candidates of every question, the most popular where popularity is mixed in."""
-    if scoring.popular is None:
-        return np.empty(0, dtype=np.int64)
-    count = min(_FRONT_ITEMS, scoring.items)
-    return np.sort(np.argpartition(-scoring.popular[:-1], count - 1)[:count])
-
-
 def leaves_of(items: int) -> int:
-    """Four roots, a power of two."""
+    """Four roots, a power of two: within what FAISS and ScaNN recommend."""
     return 1 << max(0, round(np.log2(4 * np.sqrt(items))))
 
 

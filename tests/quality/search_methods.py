@@ -22,6 +22,7 @@ from export.heads.int8 import int8_search
 from export.heads.ivf import ivf_search
 from export.heads.ivf_tables import Probing
 from export.heads.probing import width_for
+from export.heads.scann_index import leaves_of
 
 TOP, OPSET = 10, 20
 _SCANN_AGAIN = (40, 100, 300)
@@ -109,7 +110,7 @@ def faiss_ivf(kind: str) -> Callable[[World], Index]:
         import faiss
 
         faiss.omp_set_num_threads(1)
-        lists = _lists_of(len(world.vectors))
+        lists = leaves_of(len(world.vectors))
         extra = -world.vectors.shape[1] % 4 if kind == "PQ" else 0
         vectors = np.pad(world.vectors, ((0, 0), (0, extra))) if extra else world.vectors
         last = f"PQ{vectors.shape[1] // 2}x4fs,RFlat" if kind == "PQ" else kind
@@ -172,7 +173,7 @@ def usearch(kind: str) -> Callable[[World], Index]:
 def scann(world: World) -> Index:
     from scann import scann_ops_pybind
 
-    lists = _lists_of(len(world.vectors))
+    lists = leaves_of(len(world.vectors))
     searcher = (
         scann_ops_pybind.builder(world.vectors, TOP, "dot_product")
         .set_n_training_threads(1)
@@ -204,11 +205,6 @@ def exact(world: World) -> Index:
         return np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1), axis=1)
 
     return Index(world.vectors.nbytes, {"all": [1]}, find)
-
-
-def _lists_of(items: int) -> int:
-    """Four roots, a power of two: within what FAISS and ScaNN recommend."""
-    return 1 << round(np.log2(4 * np.sqrt(items)))
 
 
 def _on_a_sphere(vectors: np.ndarray) -> np.ndarray:
