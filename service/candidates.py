@@ -64,10 +64,10 @@ class Candidates:
         return found
 
     def _ask(self, queries: np.ndarray, count: int, leaves: int) -> np.ndarray:
-        found, distances = self._searcher.search_batched(
-            queries, final_num_neighbors=count, leaves_to_search=leaves
-        )
-        candidates = found.astype(np.int64)
-        candidates[np.isnan(distances)] = self._items
+        """One after the other: asked many at once, ScaNN settles ties for the last places in another way."""
+        candidates = np.full((len(queries), count), self._items, dtype=np.int64)
+        for row, query in zip(candidates, queries, strict=True):
+            found, _ = self._searcher.search(query, final_num_neighbors=count, leaves_to_search=leaves)
+            row[: len(found)] = found
         candidates.sort(axis=1)
         return candidates

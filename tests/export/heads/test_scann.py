@@ -20,6 +20,7 @@ from export.graphs.outline import Outline, write_outline
 from export.graphs.scoring import scoring_of
 from export.heads.making import Workshop
 from models.untrained import untrained
+from service.candidates import Candidates
 from service.predictor import OnnxPredictor
 from service.ranking import Query, rank
 
@@ -135,6 +136,13 @@ def test_an_answer_depends_on_nobody_who_is_asked_for_at_the_same_time(head, wid
         (alone,) = rank(head, [query])
         assert alone.items == ranking.items
         np.testing.assert_allclose(alone.scores, ranking.scores, rtol=1e-5, atol=1e-6)
+
+
+def test_candidates_are_the_same_to_the_last_one_whoever_else_is_asked_for(sealed):
+    index, queries = Candidates(sealed), np.random.default_rng(9).normal(size=(400, 64)).astype(np.float32)
+    together = index.find(queries, 10)
+    alone = np.concatenate([index.find(queries[row : row + 1], 10) for row in range(len(queries))])
+    assert (together == alone).all()
 
 
 @pytest.mark.parametrize("items", [16, 50, 400])
