@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.artifact import INDEX_FILES, MODEL, QUERY_MODEL, Artifact, open_artifact
+from contracts.artifact import INDEX_FILES, MODEL, QUERY_MODEL, Artifact, Search, open_artifact
 from contracts.encoding import PADDING, encode_excluded, encode_histories
 from contracts.faults import ArtifactFault, UsageFault
 from contracts.sections import Paths, Settings
@@ -19,6 +19,8 @@ from export.graphs.graph import outline_of
 from export.graphs.outline import Outline, write_outline
 from export.graphs.scoring import scoring_of
 from export.heads.making import Workshop
+from export.heads.scann import scann_graph
+from export.heads.scann_index import plan_index
 from models.untrained import untrained
 from service.candidates import Candidates
 from service.predictor import OnnxPredictor
@@ -38,6 +40,12 @@ def sealed(tmp_path_factory) -> Artifact:
     return exported(tmp_path_factory.mktemp("sealed"), "scann")
 
 
+def drafted(folder: Path, sealed: Artifact, outline: Outline, **of_manifest: object) -> Artifact:
+    """An artifact like `sealed` of another graph, before it is sealed."""
+    write_outline(outline, folder / MODEL)
+    return Artifact(folder, msgspec.structs.replace(sealed.manifest, files={}, **of_manifest), "unsealed")
+
+
 @pytest.fixture(scope="module", params=["plain", "popularity mixed in", "and counted by a sample"])
 def pair(request, sealed, tmp_path_factory) -> tuple[OnnxPredictor, OnnxPredictor]:
     """A head, and the exact graph of the same model."""
@@ -47,10 +55,7 @@ def pair(request, sealed, tmp_path_factory) -> tuple[OnnxPredictor, OnnxPredicto
         scoring = dataclasses.replace(scoring, popular=(shares / shares.sum()).astype(np.float32))
 
     def opened(outline: Outline, **of_manifest: object) -> OnnxPredictor:
-        folder = tmp_path_factory.mktemp("draft")
-        write_outline(outline, folder / MODEL)
-        manifest = msgspec.structs.replace(sealed.manifest, files={}, **of_manifest)
-        return OnnxPredictor(Artifact(folder, manifest, "unsealed"))
+        return OnnxPredictor(drafted(tmp_path_factory.mktemp("draft"), sealed, outline, **of_manifest))
 
     exact = opened(outline_of(None, sealed.manifest.max_history, 20, scoring), room=None, search=None)
     with pytest.MonkeyPatch.context() as patched:
@@ -138,8 +143,16 @@ def test_an_answer_depends_on_nobody_who_is_asked_for_at_the_same_time(head, wid
         np.testing.assert_allclose(alone.scores, ranking.scores, rtol=1e-5, atol=1e-6)
 
 
-def test_candidates_are_the_same_to_the_last_one_whoever_else_is_asked_for(sealed):
-    index, queries = Candidates(sealed), np.random.default_rng(9).normal(size=(400, 64)).astype(np.float32)
+def test_candidates_are_the_same_to_the_last_one_whoever_else_is_asked_for(sealed, tmp_path):
+    """Every row ten times: who is the last among equals must not be settled by the company."""
+    plain = scoring_of(untrained("ials", ITEMS, Settings(), seed=1), sealed.manifest.max_history, opset=20)
+    rows = np.concatenate([np.repeat(plain.rows[: ITEMS // 10], 10, axis=0), plain.rows[-1:]])
+    scoring = dataclasses.replace(plain, rows=rows, bias=None)
+    planned = plan_index(scoring, lambda encoded: np.zeros((len(encoded), 10), dtype=np.int64), HISTORIES, 1.0)
+    graph = scann_graph(scoring, planned, opset=20)
+    search = Search(leaves=40, candidates=320, dimension=scoring.dimension)
+    index = Candidates(drafted(tmp_path, sealed, graph, search=search, room=220))
+    queries = np.random.default_rng(9).normal(size=(400, 64)).astype(np.float32)
     together = index.find(queries, 10)
     alone = np.concatenate([index.find(queries[row : row + 1], 10) for row in range(len(queries))])
     assert (together == alone).all()
