@@ -3,32 +3,47 @@
 Each stub has a delay of which theory says what must be found. Both figures are printed: `pytest -s`.
 """
 
-import itertools
+import json
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
 
 from contracts.load_sections import Loadtest, Slo
 from contracts.sections import Settings
+from loadtests.arrivals import poisson
 from loadtests.order import Order
 from loadtests.run import run
 from loadtests.verdict import Verdict
 
 
 @pytest.fixture
-def play(traffic_file, tmp_path):
+def play(start_stub, answer_well, traffic_file, tmp_path):
+    """Play a scenario against a stub; the verdict, and what answered. A halt of the machine may make the generator
+    late; then the run says so and gives no figure, and is played again, against a new stub."""
+
     def play(
-        url: str, scenario: str, *, rate: float, seconds: int, slo: str = "p(50) < 4000", max_lag_ms: float = 200.0
-    ) -> Verdict:
+        answers: Callable,
+        scenario: str,
+        *,
+        attempts: int = 3,
+        slo: str = "p(50) < 4000",
+        replay: float | None = None,
+        **load,
+    ):
         settings = Settings(
-            loadtest=Loadtest(rate=rate, duration_seconds=seconds, connections=4, max_lag_ms=max_lag_ms),
-            slo=Slo(predict=(slo,)),
+            loadtest=Loadtest(connections=4, **{"max_lag_ms": 200.0, **load}), slo=Slo(predict=(slo,))
         )
-        return run(Order(url, scenario, traffic_file), settings, tmp_path / scenario)
+        for _ in range(attempts):
+            answer = answers(answer_well)
+            order = Order(start_stub(answer).url, scenario, traffic_file, replay)
+            verdict = run(order, settings, tmp_path / scenario)
+            if verdict.figures:
+                break
+        return verdict, answer
 
     return play
 
@@ -97,58 +112,67 @@ class Halts(threading.Thread):
         self.join()
 
 
-def test_a_service_that_stalls_for_a_second_in_ten(start_stub, play, answer_well):
+def test_a_service_that_stalls_for_a_second_in_ten(play):
     """Who comes during the stall waits for its end: a tenth of all, by up to a second, evenly.
 
     So p95 is 500 ms and p99 900 ms, as long as the machine itself does not halt.
     """
-    opened, theory = play_until_valid(play, start_stub, answer_well, "server")
-    closed, _ = play_until_valid(play, start_stub, answer_well, "single-stream")
+    with Halts() as halts:
+        opened, stub = play(Stalling, "server", rate=200.0, duration_seconds=10)
+    closed, _ = play(Stalling, "single-stream", rate=200.0, duration_seconds=10)
+    theory = _of_stalls([*stub.stalls(), *halts.found], stub.moments[0], 10)
     tell("stalls for 1 s every 10 s", theory, opened, closed)
     assert opened.figures.latency_ms["p95"] == pytest.approx(theory["p95"], abs=200)
     assert opened.figures.latency_ms["p99"] == pytest.approx(theory["p99"], abs=80)
     assert closed.figures.latency_ms["p99"] < 100
 
 
-def play_until_valid(play, start_stub, answer_well, scenario: str) -> tuple[Verdict, dict[str, float]]:
-    """The verdict, and what theory says of what the stub and the machine did. A halt of the machine may make the
-    generator late; then the run says so and gives no figure, and is played again."""
-    for _ in range(3):
-        stub = Stalling(answer_well)
-        with Halts() as halts:
-            verdict = play(start_stub(stub).url, scenario, rate=200.0, seconds=10)
-        if verdict.figures:
-            break
-    assert verdict.figures, verdict.problems
-    return verdict, _of_stalls([*stub.stalls(), *halts.found], stub.moments[0], 10)
+@pytest.fixture
+def recorded_visits(traffic_file) -> dict[str, float]:
+    """When each of the traffic file's visitors comes, each of them once: 150 a second on average, for 10 s."""
+    traffic = json.loads(traffic_file.read_bytes())
+    dues = {f"visitor-{n}": due for n, due in enumerate(poisson(150.0, 10.0, random.Random(1)))}
+    traffic["users"] = [{"user_id": visitor, "history": traffic["items"][:1]} for visitor in dues]
+    traffic["visits"] = [[due, n] for n, due in enumerate(dues.values())]
+    traffic_file.write_text(json.dumps(traffic))
+    return dues
 
 
-def test_a_service_of_constant_time_that_answers_one_at_a_time(start_stub, play, answer_well):
-    """The queue of M/D/1, by Lindley's recursion over a million arrivals. The time that one request takes is what
-    a lone user sees: the service's 4 ms and what it costs to receive and to send."""
+class OneAtATime:
+    """A stub's answers: 4 ms each, and who comes meanwhile waits. What it really did is remembered, for a busy
+    machine wakes it late: who asked -> when it began and when it was done."""
 
-    def answer(n, body, request_id):
+    def __init__(self, answer_well) -> None:
+        self._answer_well = answer_well
+        self.spells: dict[str, tuple[float, float]] = {}
+
+    def __call__(self, n: int, body: dict, request_id: str):
+        began = time.monotonic()
         time.sleep(0.004)
-        return answer_well(n, body, request_id)
+        self.spells[body.get("user_id", "")] = began, time.monotonic()
+        return self._answer_well(n, {**body, "history": []}, request_id)  # it knows everybody
 
-    rate = 150.0
-    opened = play(start_stub(answer).url, "server", rate=rate, seconds=10)
-    closed = play(start_stub(answer).url, "single-stream", rate=rate, seconds=6)
-    service = closed.figures.latency_ms["p50"] / 1000
-    theory = _md1(rate, service)
-    tell(f"{service * 1000:.1f} ms each, one at a time, {rate:g} arrivals/s", theory, opened, closed)
+
+def test_a_service_of_constant_time_that_answers_one_at_a_time(play, recorded_visits):
+    """A queue, M/D/1 by its name. Each waits from when it was due until those before it were answered and it was,
+    too; who asks alone, when the last answer has come, never sees that."""
+    opened, stub = play(OneAtATime, "server", replay=1.0, duration_seconds=10)
+    closed, _ = play(OneAtATime, "single-stream", duration_seconds=6)
+    theory = _of_queue(stub.spells, recorded_visits)
+    service = closed.figures.latency_ms["p50"]
+    tell(f"{service:.1f} ms each, one at a time, 150 arrivals/s", theory, opened, closed)
     for name, expected in theory.items():
-        assert opened.figures.latency_ms[name] == pytest.approx(expected, rel=0.35, abs=1.5)
+        assert opened.figures.latency_ms[name] == pytest.approx(expected, rel=0.1, abs=3)
     assert closed.figures.latency_ms["p99"] < 0.6 * opened.figures.latency_ms["p99"]
 
 
-def test_a_service_that_fails_once_in_a_hundred(start_stub, play, answer_well):
+def test_a_service_that_fails_once_in_a_hundred(play):
     """Who gets no answer waits for ever: 1 % of failures leave p50 and p90 alone and have no p99.9."""
 
-    def answer(n, body, request_id):
-        return (503, {"error": {}}) if n % 100 == 99 else answer_well(n, body, request_id)
+    def failing(answer_well):
+        return lambda n, *asked: (503, {"error": {}}) if n % 100 == 99 else answer_well(n, *asked)
 
-    opened = play(start_stub(answer).url, "server", rate=1000.0, seconds=11, slo="p(99.9) < 4000")
+    opened, _ = play(failing, "server", rate=1000.0, duration_seconds=11, slo="p(99.9) < 4000")
     figures = opened.figures
     print(f"\nfails 1 %: success {figures.success:.4f}, {figures.latency_ms}")
     assert figures.success == pytest.approx(0.99, abs=0.0002)
@@ -157,8 +181,10 @@ def test_a_service_that_fails_once_in_a_hundred(start_stub, play, answer_well):
     assert (opened.outcome, opened.objectives[0].value) == ("missed", None)
 
 
-def test_a_generator_that_cannot_keep_up_says_so_and_gives_no_figure(start_stub, play, answer_well):
-    verdict = play(start_stub(answer_well).url, "server", rate=30_000.0, seconds=2, max_lag_ms=10.0)
+def test_a_generator_that_cannot_keep_up_says_so_and_gives_no_figure(play):
+    verdict, _ = play(
+        lambda answer_well: answer_well, "server", rate=30_000.0, duration_seconds=2, max_lag_ms=10.0
+    )
     print("\n" + "\n".join(verdict.problems))
     assert (verdict.outcome, verdict.exit_code, verdict.figures) == ("not valid", 3, None)
     assert any("load generator" in problem for problem in verdict.problems)
@@ -181,11 +207,9 @@ def _of_stalls(stalls: Sequence[tuple[float, float]], began: float, seconds: int
     return {f"p{percent}": waits[len(waits) * percent // 100] * 1000 for percent in (95, 99)}
 
 
-def _md1(rate: float, service: float, arrivals: int = 1_000_000) -> dict[str, float]:
-    """Percentiles in milliseconds of waiting and being served."""
-    luck, wait, times = random.Random(1), 0.0, []
-    for _ in itertools.repeat(None, arrivals):
-        times.append(wait + service)
-        wait = max(0.0, wait + service - luck.expovariate(rate))
-    times.sort()
-    return {f"p{percent}": times[int(arrivals * percent / 100)] * 1000 for percent in (50, 90, 99)}
+def _of_queue(spells: dict[str, tuple[float, float]], dues: dict[str, float]) -> dict[str, float]:
+    """Percentiles in milliseconds from when each was due to when the stub was done with it. The run began when the
+    one came that waited least."""
+    started = min(began - dues[user] for user, (began, _) in spells.items())
+    times = sorted(done - dues[user] - started for user, (_, done) in spells.items())
+    return {f"p{percent}": times[len(times) * percent // 100] * 1000 for percent in (50, 90, 99)}
