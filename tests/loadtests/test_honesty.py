@@ -167,7 +167,7 @@ def test_a_service_of_constant_time_that_answers_one_at_a_time(play, recorded_vi
 
 
 def test_a_service_that_fails_once_in_a_hundred(play):
-    """Who gets no answer waits for ever: 1 % of failures leave p50 and p90 alone and have no p99.9."""
+    """Who gets no answer waits for ever: with 1 % of failures there is a p95, and no p99.9."""
 
     def failing(answer_well):
         return lambda n, *asked: (503, {"error": {}}) if n % 100 == 99 else answer_well(n, *asked)
@@ -176,8 +176,7 @@ def test_a_service_that_fails_once_in_a_hundred(play):
     figures = opened.figures
     print(f"\nfails 1 %: success {figures.success:.4f}, {figures.latency_ms}")
     assert figures.success == pytest.approx(0.99, abs=0.0002)
-    assert figures.latency_ms["p90"] < 100
-    assert figures.latency_ms["p99.9"] is None
+    assert figures.latency_ms["p95"] is not None and figures.latency_ms["p99.9"] is None
     assert (opened.outcome, opened.objectives[0].value) == ("missed", None)
 
 
