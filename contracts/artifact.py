@@ -4,7 +4,8 @@
     model.onnx      the graph: encoded history -> top-k
     model.data      its large tables, where there are any; mapped, and shared by all that serve it
     query.onnx      of a graph that an index precedes: encoded history -> query, see `contracts.graph`
-    the index       files of ScaNN, which finds the candidates of a query
+    the index       files of ScaNN, which finds the candidates of a query, and
+    index-items.npy     uint32: at each place of the index the item that lies there, leaf after leaf
     popular.npy     int32: every item index, most popular first: the fallback
     probes.json     stored histories with the answer each must give
     measured-*.json figures of one machine; not sealed, names the manifest it belongs to
@@ -50,6 +51,9 @@ INDEX_FILES = (
     "hashed_dataset.npy",
 )
 """What ScaNN reads, as it names them; paths in them are relative."""
+LEAVES_OF_INDEX, ROWS_OF_INDEX = INDEX_FILES[3], INDEX_FILES[5]
+"""Of these what has an entry for each place: int32 `[items]`, the leaf, and uint8 `[items, bytes]`, the codes."""
+INDEX_ITEMS = "index-items.npy"
 
 MANIFEST, MODEL, POPULAR, PROBES = "manifest.json", "model.onnx", "popular.npy", "probes.json"
 _ALWAYS_SEALED = {MODEL, POPULAR, PROBES, *CATALOG_FILES}
@@ -262,7 +266,7 @@ def _decode_manifest(path: Path, content: bytes) -> Manifest:
 
 def _refuse_unsealed(path: Path, manifest: Manifest) -> None:
     """Whatever serves must be sealed, and nothing that is sealed may lie elsewhere."""
-    of_search = {QUERY_MODEL, *INDEX_FILES} if manifest.search else set()
+    of_search = {QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS} if manifest.search else set()
     missing = sorted((_ALWAYS_SEALED | of_search) - manifest.files.keys())
     if (TITLES in manifest.files) != (TITLE_ENDS in manifest.files):
         missing += sorted({TITLES, TITLE_ENDS} - manifest.files.keys())

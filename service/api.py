@@ -23,8 +23,9 @@ from service.feature_cache import open_feature_cache
 from service.image import image
 from service.lifetime import child_of, private_folder
 from service.memory import give_back
+from service.promoted import open_promoted
 from service.redis_clients import connect_async
-from service.rollout import load, open_promoted
+from service.rollout import load
 from service.routes import PREDICT
 from service.worker import ANSWER_SECONDS, Worker
 

@@ -8,8 +8,9 @@ import os
 
 import numpy as np
 
-from contracts.artifact import INDEX_FILES, Artifact, verify_file
+from contracts.artifact import INDEX_FILES, INDEX_ITEMS, Artifact, verify_file
 from contracts.faults import ArtifactFault
+from contracts.mapped_files import map_array
 
 _PICKLED = "scann_docids.pkl"
 """ScaNN would unpickle it; nothing sealed is called so."""
@@ -21,6 +22,7 @@ class Candidates:
     def __init__(self, artifact: Artifact) -> None:
         manifest = artifact.manifest
         self._items, self._usual, self._room = manifest.items, manifest.search, manifest.room
+        self._item_at = map_array(artifact.path / INDEX_ITEMS, "u4", manifest.items)
         if (artifact.path / _PICKLED).exists():
             raise ArtifactFault(
                 f"{artifact.path / _PICKLED} is no part of an artifact, and would be run. Remove it."
@@ -68,6 +70,6 @@ class Candidates:
         candidates = np.full((len(queries), count), self._items, dtype=np.int64)
         for row, query in zip(candidates, queries, strict=True):
             found, _ = self._searcher.search(query, final_num_neighbors=count, leaves_to_search=leaves)
-            row[: len(found)] = found
+            row[: len(found)] = self._item_at[found]
         candidates.sort(axis=1)
         return candidates

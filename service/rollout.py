@@ -1,29 +1,29 @@
 """Which artifact serves: loaded once, checked, and exchanged when another is promoted."""
 
 import asyncio
+import contextlib
 import gc
 import logging
-import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
+from contracts import durable
 from contracts.artifact import Artifact, open_artifact
 from contracts.encoding import Catalog, RepeatPolicy
 from contracts.faults import ArtifactFault
-from contracts.pointer import POINTER, read_pointer
-from contracts.promotions import served_before
 from contracts.sections import Paths
 from service import telemetry
 from service.popular import PopularList
 from service.prediction import Model
 from service.predictor import OnnxPredictor
+from service.promoted import NothingPromoted, Promotion, open_soundest, read_promotion
 
 _LOG = logging.getLogger(__name__)
 
-Opened = TypeVar("Opened")
+_TURN, _TURN_SECONDS = "index.lock", 0.05
+"""Held by the worker whose turn it is; how often the others ask whether it is theirs."""
 
 _GC_THRESHOLDS = 50_000, 20, 100
 """Objects, and looks at younger ones, between two looks of the garbage collector at each generation."""
@@ -58,74 +58,13 @@ class Serving:
         return (b"x-model-version", self.model.version.encode()), (b"x-variant", self.model.variant.encode())
 
 
-class NothingPromoted(ArtifactFault):
-    """There is no pointer, neither under `artifacts/` nor under `bundle/`."""
-
-
-class Promotion(NamedTuple):
-    """What a pointer says, and which writing of it says so: promoting the same path again differs."""
-
-    path: Path
-    folder: Path
-    written_ns: int
-    inode: int
-
-
-def open_promoted(paths: Paths, opening: Callable[[Path], Opened]) -> Opened:
-    """What `opening` makes of the promoted artifact, or of the last one before it that it does not refuse.
-
-    Raises what `opening` raises for the promoted one when it refuses all; `ArtifactFault` when there is none.
-    """
-    return _open_soundest(_promotion(paths), opening)[0]
-
-
-def _open_soundest(promotion: Promotion, opening: Callable[[Path], Opened]) -> tuple[Opened, list[Exception]]:
-    """What could be opened, and what was said of those that were promoted after it."""
-    refusals: list[Exception] = []
-    for path in (promotion.path, *served_before(promotion.folder)):
-        try:
-            return opening(path), refusals
-        except Exception as error:  # whatever it is: as in `Rollout.check`
-            refusals.append(error)
-    raise refusals[0]
-
-
-def _promotion(paths: Paths) -> Promotion:
-    """The promoted artifact under `artifacts/`, or under `bundle/` where nothing was ever promoted here.
-
-    A bento holds no `artifacts/`: it carries what `promote` put into the bundle. Raises `ArtifactFault`.
-    """
-    for folder in (paths.artifacts, paths.bundle):
-        if promotion := _read_promotion(folder):
-            return promotion
-    raise NothingPromoted(
-        f"nothing is promoted: neither {paths.artifacts / POINTER} nor {paths.bundle / POINTER} exists. "
-        "Run `flyweight train --all`, `export --all`, `measure` and `promote` first, or `make demo`."
-    )
-
-
-def _read_promotion(folder: Path) -> Promotion | None:
-    pointer = folder / POINTER
-    try:
-        stat = pointer.stat()  # before it is read: what is written in between is then looked at again
-        path = read_pointer(folder)
-    except FileNotFoundError:
-        return None
-    except PermissionError as error:
-        raise ArtifactFault(
-            f"{pointer} may not be read by user {os.geteuid()}, as which this runs. "
-            f"Let it: `chmod -R a+rX {folder}`."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ArtifactFault(
-            f"{pointer} cannot be read ({error}); expected a text file of one line. Run `flyweight promote` again."
-        ) from error
-    return Promotion(path, folder, stat.st_mtime_ns, stat.st_ino) if path else None
-
-
 def load(path: Path) -> Serving:
     """Open, verify and warm up an artifact. Raises `ArtifactFault`."""
-    artifact = open_artifact(path)
+    return warm_up(open_artifact(path))
+
+
+def warm_up(artifact: Artifact) -> Serving:
+    """Load an artifact and ask its probes. Raises `ArtifactFault`."""
     predictor = OnnxPredictor(artifact)
     predictor.replay_probes()
     return Serving(artifact, predictor, artifact.catalog, PopularList(artifact.popular))
@@ -146,8 +85,8 @@ class Rollout:
 
         Raises `ArtifactFault`: without an artifact there is nothing to serve.
         """
-        self._considered = _promotion(self._paths)
-        serving, refusals = _open_soundest(self._considered, load)
+        self._considered = read_promotion(self._paths)
+        serving, refusals = open_soundest(self._considered, load)
         self._put(serving)
         for refusal in refusals:
             self._refuse(str(refusal))
@@ -167,7 +106,7 @@ class Rollout:
         It is tried again when the pointer is written again.
         """
         try:
-            promotion = _promotion(self._paths)
+            promotion = read_promotion(self._paths)
         except NothingPromoted:
             return  # the pointer was taken away: nothing else is promoted, so nothing changes
         except ArtifactFault as fault:
@@ -180,9 +119,24 @@ class Rollout:
         if promotion.path == self.current.artifact.path:
             return
         try:
-            self._put(await asyncio.to_thread(load, promotion.path))
+            artifact = await asyncio.to_thread(open_artifact, promotion.path)
+            async with self._turn() if artifact.manifest.search else contextlib.nullcontext():
+                serving = await asyncio.to_thread(warm_up, artifact)
+            self._put(serving)
         except Exception as error:
             self._refuse(str(error))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One worker at a time: while ScaNN reads an index it holds Python's lock, and nobody is answered."""
+        with contextlib.ExitStack() as held:
+            while True:
+                try:
+                    held.enter_context(durable.lock(self._paths.state / _TURN, wait=False))
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(_TURN_SECONDS)
+            yield
 
     def _complain(self, problem: str) -> None:
         """Refuse once: a problem that stays is met at every look."""

