@@ -134,11 +134,12 @@ class Probe(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Artifact:
-    """A sealed directory that was opened and, unless said otherwise, verified."""
+    """A sealed directory that was opened. `is_verified`: and its files are those that were sealed."""
 
     path: Path
     manifest: Manifest
     version: str
+    is_verified: bool = False
 
     @property
     def name(self) -> str:
@@ -221,7 +222,7 @@ def open_artifact(path: Path, *, verify: bool = True) -> Artifact:
     if verify:
         for name, expected in manifest.files.items():
             verify_file(path / name, expected)
-    return Artifact(path, manifest, hashlib.sha256(content).hexdigest()[:12])
+    return Artifact(path, manifest, hashlib.sha256(content).hexdigest()[:12], verify)
 
 
 def sealed_artifacts(artifacts: Path) -> list[Artifact]:

@@ -27,7 +27,7 @@ class Candidates:
             raise ArtifactFault(
                 f"{artifact.path / _PICKLED} is no part of an artifact, and would be run. Remove it."
             )
-        for name in INDEX_FILES:
+        for name in () if artifact.is_verified else INDEX_FILES:
             if sealed := manifest.files.get(name):  # of a draft nothing is sealed yet
                 verify_file(artifact.path / name, sealed)  # the library ends the process over some damages
         try:

@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 from contracts import durable
-from contracts.artifact import Artifact, open_artifact
+from contracts.artifact import Artifact
 from contracts.encoding import Catalog, RepeatPolicy
 from contracts.faults import ArtifactFault
 from contracts.sections import Paths
 from service import telemetry
+from service.checked import open_checked
 from service.popular import PopularList
 from service.prediction import Model
 from service.predictor import OnnxPredictor
@@ -60,7 +61,7 @@ class Serving:
 
 def load(path: Path) -> Serving:
     """Open, verify and warm up an artifact. Raises `ArtifactFault`."""
-    return warm_up(open_artifact(path))
+    return warm_up(open_checked(path))
 
 
 def warm_up(artifact: Artifact) -> Serving:
@@ -119,7 +120,7 @@ class Rollout:
         if promotion.path == self.current.artifact.path:
             return
         try:
-            artifact = await asyncio.to_thread(open_artifact, promotion.path)
+            artifact = await asyncio.to_thread(open_checked, promotion.path)
             async with self._turn() if artifact.manifest.search else contextlib.nullcontext():
                 serving = await asyncio.to_thread(warm_up, artifact)
             self._put(serving)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.artifact import open_artifact
 from contracts.client_key import KEY_VARIABLE
 from contracts.faults import Fault
 from contracts.machine import cores
@@ -20,6 +19,7 @@ from contracts.pointer import POINTER
 from contracts.sections import Paths, Settings
 from contracts.settings import ARTIFACT_VARIABLE, CONFIG_VARIABLE, SHORT_VARIABLES, setting_keys, variable_of
 from service import logs
+from service.checked import open_checked
 from service.lifetime import child_of, private_folder
 from service.promoted import NothingPromoted, open_promoted
 from service.roll_call import count_present
@@ -43,7 +43,7 @@ def serve(settings: Settings) -> int:
     settings = msgspec.structs.replace(settings, service=service)
     try:
         _refuse_folder_without_promotion(settings.paths, os.environ)
-        artifact = open_promoted(settings.paths, open_artifact)
+        artifact = open_promoted(settings.paths, open_checked)
         environment = server_environment(settings, os.environ)
     except Fault as fault:
         if log_format == "text":  # the verb says it
