@@ -5,7 +5,9 @@
     model.data      its large tables, where there are any; mapped, and shared by all that serve it
     query.onnx      of a graph that an index precedes: encoded history -> query, see `contracts.graph`
     the index       files of ScaNN, which finds the candidates of a query, and
-    index-items.npy     uint32: at each place of the index the item that lies there, leaf after leaf
+    index-items.npy     uint32: at each place of the index, leaf after leaf, the item that lies there; their number
+                        where an item does that is a candidate anyhow
+    index-always.npy    uint32: those, ascending
     popular.npy     int32: every item index, most popular first: the fallback
     probes.json     stored histories with the answer each must give
     measured-*.json figures of one machine; not sealed, names the manifest it belongs to
@@ -53,7 +55,7 @@ INDEX_FILES = (
 """What ScaNN reads, as it names them; paths in them are relative."""
 LEAVES_OF_INDEX, ROWS_OF_INDEX = INDEX_FILES[3], INDEX_FILES[5]
 """Of these what has an entry for each place: int32 `[items]`, the leaf, and uint8 `[items, bytes]`, the codes."""
-INDEX_ITEMS = "index-items.npy"
+INDEX_ITEMS, INDEX_ALWAYS = "index-items.npy", "index-always.npy"
 
 MANIFEST, MODEL, POPULAR, PROBES = "manifest.json", "model.onnx", "popular.npy", "probes.json"
 _ALWAYS_SEALED = {MODEL, POPULAR, PROBES, *CATALOG_FILES}
@@ -267,7 +269,7 @@ def _decode_manifest(path: Path, content: bytes) -> Manifest:
 
 def _refuse_unsealed(path: Path, manifest: Manifest) -> None:
     """Whatever serves must be sealed, and nothing that is sealed may lie elsewhere."""
-    of_search = {QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS} if manifest.search else set()
+    of_search = {QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS, INDEX_ALWAYS} if manifest.search else set()
     missing = sorted((_ALWAYS_SEALED | of_search) - manifest.files.keys())
     if (TITLES in manifest.files) != (TITLE_ENDS in manifest.files):
         missing += sorted({TITLES, TITLE_ENDS} - manifest.files.keys())

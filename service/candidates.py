@@ -1,14 +1,15 @@
 """The index of an artifact: ScaNN finds the items that the graph scores again.
 
 Items lie in leaves of a tree, each item as half a byte for every two numbers of its row. A question looks at the
-nearest leaves. Every question is searched for by itself, so nobody's candidates depend on whom else is asked for.
+nearest leaves; a few items that score high for everybody are candidates anyhow. Every question is searched for by
+itself, so nobody's candidates depend on whom else is asked for.
 """
 
 import os
 
 import numpy as np
 
-from contracts.artifact import INDEX_FILES, INDEX_ITEMS, Artifact, verify_file
+from contracts.artifact import INDEX_ALWAYS, INDEX_FILES, INDEX_ITEMS, Artifact, verify_file
 from contracts.faults import ArtifactFault
 from contracts.mapped_files import map_array
 
@@ -23,6 +24,7 @@ class Candidates:
         manifest = artifact.manifest
         self._items, self._usual, self._room = manifest.items, manifest.search, manifest.room
         self._item_at = map_array(artifact.path / INDEX_ITEMS, "u4", manifest.items)
+        self._always = map_array(artifact.path / INDEX_ALWAYS, "u4")
         if (artifact.path / _PICKLED).exists():
             raise ArtifactFault(
                 f"{artifact.path / _PICKLED} is no part of an artifact, and would be run. Remove it."
@@ -67,7 +69,8 @@ class Candidates:
 
     def _ask(self, queries: np.ndarray, count: int, leaves: int) -> np.ndarray:
         """One after the other: asked many at once, ScaNN settles ties for the last places in another way."""
-        candidates = np.full((len(queries), count), self._items, dtype=np.int64)
+        candidates = np.full((len(queries), count + len(self._always)), self._items, dtype=np.int64)
+        candidates[:, count:] = self._always
         for row, query in zip(candidates, queries, strict=True):
             found, _ = self._searcher.search(query, final_num_neighbors=count, leaves_to_search=leaves)
             row[: len(found)] = self._item_at[found]

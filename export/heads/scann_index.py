@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contracts.artifact import INDEX_FILES, INDEX_ITEMS, LEAVES_OF_INDEX, ROWS_OF_INDEX, Search
+from contracts.artifact import INDEX_ALWAYS, INDEX_FILES, INDEX_ITEMS, LEAVES_OF_INDEX, ROWS_OF_INDEX, Search
 from contracts.machine import cores
 from export.graphs.scoring import Scoring
 from export.heads.probing import Probed, best_in_batches, finds_enough, front_of, queries_of, rows_with_bias
@@ -33,6 +33,10 @@ _COST = 100
 _LEAST_SAMPLE, _PER_LEAF = 100_000, 50
 """Rows that the leaves are learned from."""
 
+_ALWAYS = 64
+"""Items that are candidates of every question. Of ten million with few learned well, the best 320 of the index
+held .60 of the exact ten best in one build and .92 in another, and .92 in both together with these."""
+
 _LEAST_ITEMS = 16
 """Half a byte tells so many apart."""
 
@@ -42,9 +46,10 @@ _ANISOTROPIC = 0.2
 
 @dataclass(frozen=True)
 class Index:
-    """The index, how much of it is looked at, and what other depths would have found."""
+    """The index, what is a candidate anyhow, how much is looked at, and what other depths would have found."""
 
     searcher: object
+    always: np.ndarray
     search: Search
     curve: list[Probed]
 
@@ -55,7 +60,9 @@ class Index:
         written = {path.name for path in set(folder.iterdir()) - before}
         if written != set(INDEX_FILES):
             raise RuntimeError(f"ScaNN wrote {sorted(written)}, expected {sorted(INDEX_FILES)}")
-        _sort_by_leaf(folder)
+        items = _sort_by_leaf(folder)
+        np.save(folder / INDEX_ITEMS, np.where(np.isin(items, self.always), len(items), items).astype(np.uint32))
+        np.save(folder / INDEX_ALWAYS, self.always.astype(np.uint32))
 
 
 def plan_index(
@@ -63,14 +70,15 @@ def plan_index(
 ) -> Index:
     """The cheapest depth at which the histories `choosing` find the share `recall` of the exact ten best, with
     something to spare; the greatest where none does. `best_of` as in `plan_search`. Raises `CannotBeMade`."""
-    searcher, leaves, front = _build(rows_with_bias(scoring)), leaves_of(scoring.items), front_of(scoring)
+    rows, leaves, front = rows_with_bias(scoring), leaves_of(scoring.items), front_of(scoring)
+    searcher, always = _build(rows), _longest(rows)
     queries, best = queries_of(scoring, choosing), best_in_batches(scoring, best_of, choosing)
 
     def shares_at(depth: int, candidates: int) -> np.ndarray:
         how = {"final_num_neighbors": candidates, "leaves_to_search": depth}
         found, distances = searcher.search_batched(queries, **how)
         own = [row[~np.isnan(none)] for row, none in zip(found, distances, strict=True)]
-        return np.array([np.isin(of, [*row, *front]).mean() for row, of in zip(own, best, strict=True)])
+        return np.array([np.isin(of, [*row, *always, *front]).mean() for row, of in zip(own, best, strict=True)])
 
     plans = []
     for candidates in _CANDIDATES:
@@ -80,18 +88,26 @@ def plan_index(
         if candidates >= scoring.items:
             break
     _, _, search, curve = max(plans, key=lambda plan: plan[:2])
-    return Index(searcher, search, curve)
+    return Index(searcher, always, search, curve)
 
 
-def _sort_by_leaf(folder: Path) -> None:
+def _sort_by_leaf(folder: Path) -> np.ndarray:
     """Who reads the index takes the places leaf by leaf. Where leaves lie one after the other that is one way
     through memory, and ten million items are there in .8 s instead of 2.6, in which its process does nothing else.
+    Returns which item lies at each place now.
     """
     leaves = np.load(folder / LEAVES_OF_INDEX)
     items = np.argsort(leaves, kind="stable")
     np.save(folder / LEAVES_OF_INDEX, leaves[items])
     np.save(folder / ROWS_OF_INDEX, np.load(folder / ROWS_OF_INDEX)[items])
-    np.save(folder / INDEX_ITEMS, items.astype(np.uint32))
+    return items
+
+
+def _longest(rows: np.ndarray) -> np.ndarray:
+    """int64, ascending: items that score high for everybody. Half a byte is to tell sixteen values apart that are
+    learned from a sample, and a few items far from all others are in it or not, as luck will have it."""
+    count = min(_ALWAYS, len(rows))
+    return np.sort(np.argpartition(-np.linalg.norm(rows, axis=1), count - 1)[:count])
 
 
 def leaves_of(items: int) -> int:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.artifact import (
+    INDEX_ALWAYS,
     INDEX_FILES,
     INDEX_ITEMS,
     LEAVES_OF_INDEX,
@@ -92,7 +93,7 @@ def copy_of(artifact: Artifact, folder: Path) -> Path:
 
 def test_the_index_is_sealed_with_the_graphs_and_answers_its_probes(sealed):
     artifact = open_artifact(sealed.path)
-    assert artifact.manifest.files.keys() >= {QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS}
+    assert artifact.manifest.files.keys() >= {QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS, INDEX_ALWAYS}
     assert artifact.manifest.search.leaves > 1
     assert (np.diff(np.load(artifact.path / LEAVES_OF_INDEX)) >= 0).all()  # read quickly
     OnnxPredictor(artifact).replay_probes()
@@ -168,6 +169,21 @@ def test_candidates_are_the_same_to_the_last_one_whoever_else_is_asked_for(seale
     assert (together == alone).all()
 
 
+def test_a_few_items_far_from_all_others_are_candidates_of_everybody_and_none_is_one_twice(sealed, tmp_path):
+    plain = scoring_of(untrained("ials", ITEMS, Settings(), seed=1), sealed.manifest.max_history, opset=20)
+    rows = plain.rows.copy()
+    rows[[5, 700, 2999]] *= 50
+    scoring = dataclasses.replace(plain, rows=rows, bias=None)
+    planned = plan_index(scoring, lambda encoded: np.zeros((len(encoded), 10), dtype=np.int64), HISTORIES, 1.0)
+    search = Search(leaves=1, candidates=320, dimension=scoring.dimension)
+    graph = scann_graph(scoring, planned, opset=20)
+    index = Candidates(drafted(tmp_path, sealed, graph, search=search, room=220))
+    for found in index.find(np.random.default_rng(9).normal(size=(100, 64)).astype(np.float32), 10):
+        items = found[found < ITEMS].tolist()
+        assert {5, 700, 2999} <= set(items)
+        assert len(set(items)) == len(items) >= 220
+
+
 @pytest.mark.parametrize("items", [16, 50, 400])
 def test_a_small_catalog_has_one_too(tmp_path, items):
     predictor = OnnxPredictor(exported(tmp_path, "scann", items))
@@ -188,7 +204,7 @@ def test_a_history_of_nothing_is_answered(head):
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("name", [QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS])
+@pytest.mark.parametrize("name", [QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS, INDEX_ALWAYS])
 def test_without_one_of_its_files_it_is_refused_by_name(sealed, tmp_path, name):
     folder = copy_of(sealed, tmp_path)
     (folder / name).unlink()
