@@ -56,6 +56,8 @@ INDEX_FILES = (
 LEAVES_OF_INDEX, ROWS_OF_INDEX = INDEX_FILES[3], INDEX_FILES[5]
 """Of these what has an entry for each place: int32 `[items]`, the leaf, and uint8 `[items, bytes]`, the codes."""
 INDEX_ITEMS, INDEX_ALWAYS = "index-items.npy", "index-always.npy"
+SEARCHED = (*INDEX_FILES, INDEX_ITEMS, INDEX_ALWAYS)
+"""What only an artifact with an index has, beside `QUERY_MODEL`."""
 
 MANIFEST, MODEL, POPULAR, PROBES = "manifest.json", "model.onnx", "popular.npy", "probes.json"
 _ALWAYS_SEALED = {MODEL, POPULAR, PROBES, *CATALOG_FILES}
@@ -269,7 +271,7 @@ def _decode_manifest(path: Path, content: bytes) -> Manifest:
 
 def _refuse_unsealed(path: Path, manifest: Manifest) -> None:
     """Whatever serves must be sealed, and nothing that is sealed may lie elsewhere."""
-    of_search = {QUERY_MODEL, *INDEX_FILES, INDEX_ITEMS, INDEX_ALWAYS} if manifest.search else set()
+    of_search = {QUERY_MODEL, *SEARCHED} if manifest.search else set()
     missing = sorted((_ALWAYS_SEALED | of_search) - manifest.files.keys())
     if (TITLES in manifest.files) != (TITLE_ENDS in manifest.files):
         missing += sorted({TITLES, TITLE_ENDS} - manifest.files.keys())

@@ -14,7 +14,7 @@ from contracts import durable
 from contracts.faults import Fault, UsageFault
 from contracts.machine import cores
 from contracts.settings import Settings, read_settings, variable_of
-from service import doorway, logs, roll_call, shortcut
+from service import checked, doorway, logs, roll_call, shortcut
 from service.api_keys import exposure
 from service.app import create_app, predict_endpoint
 from service.embedded_redis import embedded_redis
@@ -93,6 +93,7 @@ class Flyweight:
         os.environ[variable_of(("service", "log-format"))] = log_format  # all processes alike
         try:
             open_promoted(_settings.paths, load)
+            checked.tell(os.environ)
             give_back()  # what it took to look, 270 MB at ten million items, would stay for ever
             if warning := exposure(_settings.service.host, _worker.keys):
                 logs.VOICE.warning("%s", warning)

@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from contracts.artifact import INDEX_ALWAYS, INDEX_FILES, INDEX_ITEMS, Artifact, verify_file
+from contracts.artifact import INDEX_ALWAYS, INDEX_FILES, INDEX_ITEMS, SEARCHED, Artifact, verify_file
 from contracts.faults import ArtifactFault
 from contracts.mapped_files import map_array
 
@@ -23,15 +23,15 @@ class Candidates:
     def __init__(self, artifact: Artifact) -> None:
         manifest = artifact.manifest
         self._items, self._usual, self._room = manifest.items, manifest.search, manifest.room
-        self._item_at = map_array(artifact.path / INDEX_ITEMS, "u4", manifest.items)
-        self._always = map_array(artifact.path / INDEX_ALWAYS, "u4")
         if (artifact.path / _PICKLED).exists():
             raise ArtifactFault(
                 f"{artifact.path / _PICKLED} is no part of an artifact, and would be run. Remove it."
             )
-        for name in () if artifact.is_verified else INDEX_FILES:
+        for name in () if artifact.is_verified else SEARCHED:
             if sealed := manifest.files.get(name):  # of a draft nothing is sealed yet
                 verify_file(artifact.path / name, sealed)  # the library ends the process over some damages
+        self._item_at = map_array(artifact.path / INDEX_ITEMS, "u4", manifest.items)
+        self._always = map_array(artifact.path / INDEX_ALWAYS, "u4")
         try:
             from scann import scann_ops_pybind
         except ImportError as error:

@@ -1,15 +1,12 @@
 """Which artifact serves: loaded once, checked, and exchanged when another is promoted."""
 
 import asyncio
-import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from contracts import durable
 from contracts.artifact import Artifact
 from contracts.encoding import Catalog, RepeatPolicy
 from contracts.faults import ArtifactFault
@@ -20,11 +17,9 @@ from service.popular import PopularList
 from service.prediction import Model
 from service.predictor import OnnxPredictor
 from service.promoted import NothingPromoted, Promotion, open_soundest, read_promotion
+from service.turns import turn
 
 _LOG = logging.getLogger(__name__)
-
-_TURN, _TURN_SECONDS = "index.lock", 0.05
-"""Held by the worker whose turn it is; how often the others ask whether it is theirs."""
 
 _GC_THRESHOLDS = 50_000, 20, 100
 """Objects, and looks at younger ones, between two looks of the garbage collector at each generation."""
@@ -120,24 +115,20 @@ class Rollout:
         if promotion.path == self.current.artifact.path:
             return
         try:
-            artifact = await asyncio.to_thread(open_checked, promotion.path)
-            async with self._turn() if artifact.manifest.search else contextlib.nullcontext():
-                serving = await asyncio.to_thread(warm_up, artifact)
-            self._put(serving)
+            if serving := await self._load(promotion):
+                self._put(serving)
         except Exception as error:
             self._refuse(str(error))
 
-    @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """One worker at a time: while ScaNN reads an index it holds Python's lock, and nobody is answered."""
-        with contextlib.ExitStack() as held:
-            while True:
-                try:
-                    held.enter_context(durable.lock(self._paths.state / _TURN, wait=False))
-                    break
-                except BlockingIOError:
-                    await asyncio.sleep(_TURN_SECONDS)
-            yield
+    async def _load(self, promotion: Promotion) -> Serving | None:
+        """None where something else was promoted meanwhile; the next look takes that. Raises what `load` does."""
+        artifact = await asyncio.to_thread(open_checked, promotion.path)
+        if artifact.manifest.search is None:
+            return await asyncio.to_thread(warm_up, artifact)
+        async with turn(self._paths.state):  # ScaNN holds Python's lock while it reads an index
+            if read_promotion(self._paths) != promotion:
+                return None
+            return await asyncio.to_thread(load, promotion.path)
 
     def _complain(self, problem: str) -> None:
         """Refuse once: a problem that stays is met at every look."""

@@ -18,8 +18,7 @@ from contracts.machine import cores
 from contracts.pointer import POINTER
 from contracts.sections import Paths, Settings
 from contracts.settings import ARTIFACT_VARIABLE, CONFIG_VARIABLE, SHORT_VARIABLES, setting_keys, variable_of
-from service import logs
-from service.checked import open_checked
+from service import checked, logs
 from service.lifetime import child_of, private_folder
 from service.promoted import NothingPromoted, open_promoted
 from service.roll_call import count_present
@@ -43,8 +42,9 @@ def serve(settings: Settings) -> int:
     settings = msgspec.structs.replace(settings, service=service)
     try:
         _refuse_folder_without_promotion(settings.paths, os.environ)
-        artifact = open_promoted(settings.paths, open_checked)
+        artifact = open_promoted(settings.paths, checked.open_checked)
         environment = server_environment(settings, os.environ)
+        checked.tell(environment)
     except Fault as fault:
         if log_format == "text":  # the verb says it
             raise

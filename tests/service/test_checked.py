@@ -10,7 +10,7 @@ import pytest
 from contracts import artifact as contract
 from contracts.artifact import MODEL, POPULAR, Artifact
 from contracts.faults import ArtifactFault
-from service.checked import open_checked
+from service.checked import open_checked, tell
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were read for their checksum."""
     names, seal_of = [], contract._seal_of
     monkeypatch.setattr(contract, "_seal_of", lambda path: names.append(path.name) or seal_of(path))
-    monkeypatch.setenv("SERVICE_CHECKED_ARTIFACT", "of another service")
+    monkeypatch.setattr("service.checked._verified", set())
     return names
 
 
@@ -33,14 +33,18 @@ def test_an_artifact_is_read_once_and_then_taken_for_verified(promoted: Artifact
 
 def test_who_is_started_by_us_relies_on_us(promoted: Artifact, hashed: list[str]) -> None:
     look = (
-        "import sys, contracts.artifact as a; a._seal_of = lambda path: sys.exit(f'read {path.name}');"
+        "import sys, contracts.artifact as a;"
+        "a._seal_of = lambda path: sys.exit(f'took a checksum of {path.name}');"
         "from service.checked import open_checked; from pathlib import Path;"
         f"open_checked(Path({str(promoted.path)!r}))"
     )
-    alone = {name: value for name, value in os.environ.items() if name != "SERVICE_CHECKED_ARTIFACT"}
-    assert b"read" in subprocess.run([sys.executable, "-c", look], env=alone, capture_output=True).stderr
+    environment = dict(os.environ)
+    tell(environment)
+    alone = subprocess.run([sys.executable, "-c", look], env=environment, capture_output=True, text=True)
+    assert alone.stderr.startswith("took a checksum")
     open_checked(promoted.path)
-    subprocess.run([sys.executable, "-c", look], check=True)
+    tell(environment)
+    subprocess.run([sys.executable, "-c", look], env=environment, check=True)
 
 
 @pytest.mark.parametrize("way", ["written in place", "replaced"])
