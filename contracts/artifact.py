@@ -5,9 +5,9 @@
     model.data      its large tables, where there are any; mapped, and shared by all that serve it
     query.onnx      of a graph that an index precedes: encoded history -> query, see `contracts.graph`
     the index       files of ScaNN, which finds the candidates of a query, and
-    index-items.npy     uint32: at each place of the index, leaf after leaf, the item that lies there; their number
-                        where an item does that is a candidate anyhow
-    index-always.npy    uint32: those, ascending
+    index-items.npy     uint32: at each place of the index, leaf after leaf, the item that lies there; the size of
+                        the catalog instead of an item that is a candidate of every question
+    index-always.npy    uint32: the items that are, ascending
     popular.npy     int32: every item index, most popular first: the fallback
     probes.json     stored histories with the answer each must give
     measured-*.json figures of one machine; not sealed, names the manifest it belongs to
@@ -44,17 +44,17 @@ from contracts.mapped_files import REMEDY, map_array
 
 SCHEMA_VERSION = 2
 MODEL_DATA, QUERY_MODEL = "model.data", "query.onnx"
+LEAVES_OF_INDEX, ROWS_OF_INDEX = "datapoint_to_token.npy", "hashed_dataset.npy"
+"""What has an entry for each place of the index: int32 `[items]`, the leaf; uint8 `[items, bytes]`, the codes."""
 INDEX_FILES = (
     "scann_config.pb",
     "scann_assets.pbtxt",
     "serialized_partitioner.pb",
-    "datapoint_to_token.npy",
+    LEAVES_OF_INDEX,
     "ah_codebook.pb",
-    "hashed_dataset.npy",
+    ROWS_OF_INDEX,
 )
 """What ScaNN reads, as it names them; paths in them are relative."""
-LEAVES_OF_INDEX, ROWS_OF_INDEX = INDEX_FILES[3], INDEX_FILES[5]
-"""Of these what has an entry for each place: int32 `[items]`, the leaf, and uint8 `[items, bytes]`, the codes."""
 INDEX_ITEMS, INDEX_ALWAYS = "index-items.npy", "index-always.npy"
 SEARCHED = (*INDEX_FILES, INDEX_ITEMS, INDEX_ALWAYS)
 """What only an artifact with an index has, beside `QUERY_MODEL`."""
