@@ -1,9 +1,11 @@
 """What is reported is what those who asked would have felt, where a generator that waits for answers says better.
 
-Each stub has a delay of which theory says what must be found. Both figures are printed: `pytest -s`.
+The stub notes when it was done with whom; recorded visits are replayed, so that it is known when each was due. A
+halt of the machine is in the notes as well as in the report. Both figures are printed: `pytest -s`.
 """
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -20,8 +22,8 @@ from loadtests.verdict import Verdict
 
 @pytest.fixture
 def play(start_stub, answer_well, traffic_file, tmp_path):
-    """Play a scenario against a stub; the verdict, and what answered. A halt of the machine may make the generator
-    late; then the run says so and gives no figure, and is played again, against a new stub."""
+    """Play a scenario against a stub; the verdict, and what answered. A long halt of the machine makes the
+    generator so late that the run says so and gives no figure; it is played again, against a new stub."""
 
     def play(
         answers: Callable,
@@ -33,7 +35,7 @@ def play(start_stub, answer_well, traffic_file, tmp_path):
         **load: float,
     ) -> tuple[Verdict, Callable]:
         settings = Settings(
-            loadtest=Loadtest(connections=4, **{"max_lag_ms": 200.0, **load}), slo=Slo(predict=(slo,))
+            loadtest=Loadtest(connections=4, **{"max_lag_ms": 2000.0, **load}), slo=Slo(predict=(slo,))
         )
         for _ in range(3):
             answer = answers(answer_well)
@@ -54,19 +56,23 @@ def tell(title: str, theory: dict[str, float], opened: Verdict, closed: Verdict)
 
 
 @pytest.fixture
-def recorded_visits(traffic_file) -> dict[str, float]:
-    """When each of the traffic file's visitors comes, each of them once: 150 a second on average, for 10 s."""
-    traffic = json.loads(traffic_file.read_bytes())
-    dues = {f"visitor-{n}": due for n, due in enumerate(poisson(150.0, 10.0, random.Random(1)))}
-    traffic["users"] = [{"user_id": visitor, "history": traffic["items"][:1]} for visitor in dues]
-    traffic["visits"] = [[due, n] for n, due in enumerate(dues.values())]
-    traffic_file.write_text(json.dumps(traffic))
-    return dues
+def record_visits(traffic_file) -> Callable[[float], dict[str, float]]:
+    """When each of the traffic file's visitors comes, each of them once: so many a second on average, for 10 s."""
+
+    def record(rate: float) -> dict[str, float]:
+        traffic = json.loads(traffic_file.read_bytes())
+        dues = {f"visitor-{n}": due for n, due in enumerate(poisson(rate, 10.0, random.Random(1)))}
+        traffic["users"] = [{"user_id": visitor, "history": traffic["items"][:1]} for visitor in dues]
+        traffic["visits"] = [[due, n] for n, due in enumerate(dues.values())]
+        traffic_file.write_text(json.dumps(traffic))
+        return dues
+
+    return record
 
 
 class Noting:
     """A stub's answers by one thread: who comes while it is busy waits. What it really did is remembered, for a
-    busy machine wakes it late: who asked -> when it began and when it was done."""
+    busy machine wakes it late: who asked -> when it began and when it was done, never where it failed."""
 
     def __init__(self, answer_well) -> None:
         self._answer_well = answer_well
@@ -74,11 +80,13 @@ class Noting:
 
     def __call__(self, n: int, body: dict, request_id: str):
         began = time.monotonic()
-        self.work(began)
-        self.spells[body.get("user_id", "")] = began, time.monotonic()
-        return self._answer_well(n, {**body, "history": []}, request_id)  # it knows everybody
+        good = self.work(n, began)
+        self.spells[body.get("user_id", "")] = began, time.monotonic() if good else math.inf
+        # it knows everybody
+        return self._answer_well(n, {**body, "history": []}, request_id) if good else (503, {"error": {}})
 
-    def work(self, began: float) -> None:
+    def work(self, n: int, began: float) -> bool:
+        """Whether it comes to an answer."""
         raise NotImplementedError
 
     def percentiles(self, dues: dict[str, float], percents: Sequence[int]) -> dict[str, float]:
@@ -94,21 +102,23 @@ class Stalling(Noting):
 
     first: float | None = None
 
-    def work(self, began: float) -> None:
+    def work(self, n: int, began: float) -> bool:
         self.first = began if self.first is None else self.first
         within = (began - self.first) % 10
         if 4 <= within < 5:
             time.sleep(5 - within)
+        return True
 
 
-def test_a_service_that_stalls_for_a_second_in_ten(play, recorded_visits):
+def test_a_service_that_stalls_for_a_second_in_ten(play, record_visits):
     """Who comes during the stall waits for its end: a tenth of all, by up to a second, evenly.
 
     So p95 is about 500 ms and p99 900 ms, and more where the machine itself halts.
     """
+    dues = record_visits(150.0)
     opened, stub = play(Stalling, "server", replay=1.0, duration_seconds=10)
     closed, _ = play(Stalling, "single-stream", duration_seconds=10)
-    theory = stub.percentiles(recorded_visits, (95, 99))
+    theory = stub.percentiles(dues, (95, 99))
     tell("stalls for 1 s every 10 s", theory, opened, closed)
     assert theory["p95"] > 400
     assert theory["p99"] > 850
@@ -120,16 +130,18 @@ def test_a_service_that_stalls_for_a_second_in_ten(play, recorded_visits):
 class OneAtATime(Noting):
     """4 ms each."""
 
-    def work(self, began: float) -> None:
+    def work(self, n: int, began: float) -> bool:
         time.sleep(0.004)
+        return True
 
 
-def test_a_service_of_constant_time_that_answers_one_at_a_time(play, recorded_visits):
+def test_a_service_of_constant_time_that_answers_one_at_a_time(play, record_visits):
     """A queue, M/D/1 by its name. Each waits from when it was due until those before it were answered and it was,
     too; who asks alone, when the last answer has come, never sees that."""
+    dues = record_visits(150.0)
     opened, stub = play(OneAtATime, "server", replay=1.0, duration_seconds=10)
-    closed, _ = play(OneAtATime, "single-stream", duration_seconds=6)
-    theory = stub.percentiles(recorded_visits, (50, 90, 99))
+    closed, _ = play(OneAtATime, "single-stream", duration_seconds=10)
+    theory = stub.percentiles(dues, (50, 90, 99))
     service = closed.figures.latency_ms["p50"]
     tell(f"{service:.1f} ms each, one at a time, 150 arrivals/s", theory, opened, closed)
     for name, expected in theory.items():
@@ -137,23 +149,23 @@ def test_a_service_of_constant_time_that_answers_one_at_a_time(play, recorded_vi
     assert closed.figures.latency_ms["p99"] < 0.6 * opened.figures.latency_ms["p99"]
 
 
-def test_a_service_that_fails_once_in_a_hundred(play):
-    """Who gets no answer waits for ever: 1 % of failures leave p50 and p90 alone and have no p99.9.
+class Failing(Noting):
+    """Once in a hundred."""
 
-    A busy machine may be slow for a tenth of a run; of three runs it is not in all.
-    """
+    def work(self, n: int, began: float) -> bool:
+        return n % 100 != 99
 
-    def failing(answer_well):
-        return lambda n, *asked: (503, {"error": {}}) if n % 100 == 99 else answer_well(n, *asked)
 
-    for _ in range(3):
-        opened, _ = play(failing, "server", rate=1000.0, duration_seconds=11, slo="p(99.9) < 4000")
-        figures = opened.figures
-        if figures.latency_ms["p90"] < 100:
-            break
-    print(f"\nfails 1 %: success {figures.success:.4f}, {figures.latency_ms}")
-    assert figures.success == pytest.approx(0.99, abs=0.0002)
-    assert figures.latency_ms["p90"] < 100
+def test_a_service_that_fails_once_in_a_hundred(play, record_visits):
+    """Who gets no answer waits for ever: 1 % of failures leave p50 and p90 alone and have no p99.9."""
+    dues = record_visits(1100.0)
+    opened, stub = play(Failing, "server", replay=1.0, duration_seconds=10, slo="p(99.9) < 4000")
+    theory = stub.percentiles(dues, (50, 90))
+    figures = opened.figures
+    print(f"\nfails 1 %: success {figures.success:.4f}, {figures.latency_ms}, theory {theory}")
+    assert figures.success == pytest.approx(1 - len(dues) // 100 / len(dues))
+    for name in ("p50", "p90"):
+        assert figures.latency_ms[name] == pytest.approx(theory[name], rel=0.2, abs=20)
     assert figures.latency_ms["p99.9"] is None
     assert (opened.outcome, opened.objectives[0].value) == ("missed", None)
 
