@@ -1,4 +1,4 @@
-"""Ends the waits that take too long, for all requests of a worker at once.
+"""Ends waits that take too long: `Deadline` for all requests of a worker at once, `Limit` for a single one.
 
 A timer of its own would cost a request as much as parsing it. All waits of one kind may take equally long, so
 the one that began first is over first: a look at the oldest, now and then, does for all of them.
@@ -68,6 +68,31 @@ class Deadline:
             if waiting not in self._ended:
                 self._ended.add(waiting)
                 waiting.cancel()
+
+
+class Limit:
+    """`asyncio.timeout` that forgives a halt of this process: what it waited for may have come meanwhile and lie
+    there unread, so the wait goes on for as long as the timer was late, at most for `seconds` more.
+
+    Leaving the block after that raises `TimeoutError`.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        self._due = monotonic() + self._seconds
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._end)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *raised: object) -> bool | None:
+        self._timer.cancel()
+        return await self._timeout.__aexit__(*raised)
+
+    def _end(self) -> None:
+        late = monotonic() - self._due
+        self._timeout.reschedule(asyncio.get_running_loop().time() + min(late, self._seconds))
 
 
 async def end_tasks(tasks: Collection[asyncio.Task]) -> None:

@@ -22,6 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from contracts.events import PARTITIONS, partition_of, tag_of
 from contracts.reasons import Reason
 from contracts.sections import Features
+from service.deadlines import Limit
 from service.history import pack, unpack_numbers
 from service.redis_clients import connect_async
 
@@ -54,7 +55,8 @@ class RedisFeatureCache:
 
     The client's own calls take three times as long as what they send and receive (a pool, retries and a task for
     its timeout each time), and its defaults wait for seconds and then try again. Here one limit stands over
-    everything, connecting included: the answer is to fall back at once and to say so.
+    everything, connecting included: the answer is to fall back at once and to say so. A reply that had come while
+    this process stood still is read.
     """
 
     def __init__(self, url: str, *, timeout_ms: int) -> None:
@@ -65,7 +67,7 @@ class RedisFeatureCache:
 
     async def read(self, user_ids: Sequence[str]) -> list[Reading]:
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._one_at_a_time:
+            async with Limit(self._timeout_seconds), self._one_at_a_time:
                 marker, *values = await self._ask("MGET", MARKER_KEY, *map(key_of, user_ids))
         except (RedisTimeoutError, TimeoutError):
             return [Reason.FEATURE_CACHE_TIMEOUT] * len(user_ids)

@@ -1,9 +1,12 @@
 import asyncio
 import contextlib
+import socket
+import time
 
 import pytest
+import uvloop
 
-from service.deadlines import Deadline, Overdue, end_tasks
+from service.deadlines import Deadline, Limit, Overdue, end_tasks
 
 
 async def watched(deadline: Deadline, *waits) -> list:
@@ -79,3 +82,52 @@ def test_task_that_takes_its_end_for_a_timeout_is_ended_all_the_same() -> None:
         assert all(task.done() for task in tasks)
 
     asyncio.run(scenario())
+
+
+LOOPS = pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+
+
+async def limited(wait, seconds: float) -> object:
+    try:
+        async with Limit(seconds):
+            return await wait
+    except TimeoutError as error:
+        return error
+
+
+@LOOPS
+def test_limit_ends_what_takes_too_long_and_nothing_else(new_loop) -> None:
+    async def scenario() -> list[object]:
+        found = [await limited(soon("a"), 0.05), await limited(never(), 0.05), await limited(soon("b"), 0.05)]
+        assert asyncio.current_task().cancelling() == 0
+        return found
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        before, ended, after = runner.run(asyncio.wait_for(scenario(), 20))
+    assert (before, after) == ("a", "b")
+    assert isinstance(ended, TimeoutError)
+
+
+@LOOPS
+def test_what_came_while_the_process_stood_still_is_in_time(new_loop) -> None:
+    async def scenario() -> object:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.01, stand_still)
+        return await limited(loop.sock_recv(ours, 10), 0.05)
+
+    def stand_still() -> None:
+        time.sleep(0.2)
+        theirs.send(b"here")
+
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs, asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(asyncio.wait_for(scenario(), 20)) == b"here"
+
+
+def test_a_halt_of_the_process_puts_the_end_off_by_no_more_than_the_limit() -> None:
+    async def scenario() -> object:
+        asyncio.get_running_loop().call_soon(time.sleep, 0.5)
+        return await limited(never(), 0.05)
+
+    assert isinstance(asyncio.run(asyncio.wait_for(scenario(), 20)), TimeoutError)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,3 +147,18 @@ def test_hung_redis_times_out_and_later_answers_are_right(tmp_path: Path) -> Non
             Reason.FEATURE_CACHE_TIMEOUT,
             [2],
         ]
+
+
+def test_a_reply_that_came_while_the_worker_stood_still_is_read(redis_url: str) -> None:
+    async def ask_before_a_halt() -> list:
+        cache = RedisFeatureCache(redis_url, timeout_ms=50)
+        await cache.read(["a"])
+        asyncio.get_running_loop().call_later(0, time.sleep, 0.2)
+        found = await cache.read(["a"])
+        await cache.close()
+        return found[0].tolist()
+
+    with connect(redis_url) as redis:
+        redis.flushall()
+        write_histories(redis, as_histories({"a": [1, 2]}), longest=100, ttl_seconds=60)
+    assert asyncio.run(asyncio.wait_for(ask_before_a_halt(), 20)) == [1, 2]
