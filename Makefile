@@ -5,7 +5,7 @@ FLYWEIGHT := $(VENV)/bin/flyweight
 ROOMS := contracts models export service loadtests flyweight
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo serve test lint docs audit bench bench-catalog bench-search growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
+.PHONY: help setup demo serve test lint docs audit bench bench-catalog bench-promotion bench-search growth overload soak chaos freshness loadtest memory quality protocols image image-test lock chart clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ bench-search: $(INSTALLED)  ## our block search beside ScaNN, FAISS, usearch (RU
 	@PYTHONPATH=. OMP_NUM_THREADS=1 $(VENV)/bin/python tests/quality/searching.py $(RUN) $(SPLIT)
 bench-catalog: $(INSTALLED)  ## learned embeddings over 10,000 to 10 million items, made and served (SIZES=N,N; FOLDER; needs wrk; hours)
 	@$(VENV)/bin/python -m loadtests.peers.catalog $(if $(SIZES),--sizes $(SIZES)) $(if $(FOLDER),--folder $(FOLDER))
+
+bench-promotion: $(INSTALLED)  ## heads of these catalogs promoted under load: failures, slowest answer, memory (SIZES=N,N; FOLDER)
+	@$(VENV)/bin/python -m loadtests.peers.promotions $(if $(SIZES),--sizes $(SIZES)) $(if $(FOLDER),--folder $(FOLDER))
 
 growth: $(INSTALLED)  ## requests a second against catalog, history, connections, workers, as pictures (needs wrk; 25 min)
 	@$(VENV)/bin/python -m loadtests.peers.growth

@@ -9,7 +9,7 @@ A user of the file is known to the service; every other id is a cold user. `visi
 in order, for `--replay`.
 """
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from statistics import median
@@ -43,10 +43,11 @@ class Traffic(msgspec.Struct, forbid_unknown_fields=True, dict=True):
         return median(len(user.history) for user in self.users) if self.users else 0.0
 
 
-def zipf_weights(number: int, exponent: float) -> list[float]:
+@lru_cache(maxsize=8)
+def zipf_weights(number: int, exponent: float) -> tuple[float, ...]:
     """Cumulative, for `random.choices`: of so many, the one at place n is chosen n ** -exponent times as often as
-    the first."""
-    return list(accumulate(place**-exponent for place in range(1, number + 1)))
+    the first. Made once before a run begins: those of ten million items take a second."""
+    return tuple(accumulate(place**-exponent for place in range(1, number + 1)))
 
 
 def read_traffic(path: Path) -> Traffic:

@@ -11,9 +11,9 @@ from loadtests.chaos.redis_server import RedisServer
 from loadtests.chaos.rows import Row
 from loadtests.chaos.site import Site
 from loadtests.chaos.standing_service import StandingService
-from loadtests.chaos.steady_load import Pressure, SteadyLoad
 from loadtests.chaos.streams import event_ids, logged_ids
 from loadtests.chaos.world import World
+from loadtests.steady_load import Pressure, SteadyLoad
 from loadtests.waiting import sleep_until
 
 
@@ -32,7 +32,7 @@ def play(row: Row, world: World, folder: Path, *, rate: float, events_rate: floa
             StandingService(folder / "service", folder / "artifacts", url, row.settings, row.without)
         )
         pressure = Pressure(rate, events_rate, row.seconds, row.retries)
-        load = stack.enter_context(SteadyLoad(service.url, world, pressure, folder / "load"))
+        load = stack.enter_context(SteadyLoad(service.url, world.traffic, pressure, folder / "load"))
         began = load.await_begin()
         sleep_until(began + row.before)
         begin = time.monotonic()

@@ -7,7 +7,7 @@ from math import exp, sqrt
 import msgspec
 import pytest
 
-from loadtests.traffic import KnownUser, Traffic
+from loadtests.traffic import KnownUser, Traffic, zipf_weights
 from loadtests.visits import MAX_HISTORY_SENT, Mix, Question, Replay, Visits, forbidden
 
 ITEMS = [f"i{n}" for n in range(12)]
@@ -206,3 +206,8 @@ def test_first_question_of_a_visit_opens_it_and_no_other_does():
     assert visits.next_question(0.0)[1].opens_visit  # nobody's pause is over, so somebody new comes
     replay = Replay(Traffic(ITEMS, USERS, [(0.0, 0), (1.0, 1)]), k=10)
     assert all(replay.next_question(0.0)[1].opens_visit for _ in range(3))
+
+
+def test_weights_of_a_large_catalog_are_made_once():
+    """A story that divides the users between askers and clickers must not begin late for them."""
+    assert zipf_weights(1000, 1.0) is zipf_weights(1000, 1.0)

@@ -1,4 +1,4 @@
-"""The load beside which faults happen: the scenario `events`, in a process of its own, and what it wrote down."""
+"""Load beside which something happens: the scenario `events` in a process of its own, and what it wrote down."""
 
 import os
 import signal
@@ -11,7 +11,6 @@ import msgspec
 
 from contracts.faults import Fault
 from loadtests.answer_log import LoggedRequest, read_began, read_requests
-from loadtests.chaos.world import World
 from loadtests.command_line import ROOT, clean_environment
 from loadtests.verdict import Verdict
 from loadtests.waiting import await_that
@@ -33,15 +32,16 @@ class Pressure:
 
 
 class SteadyLoad:
-    """Begun when made; `began` is the moment by `time.monotonic`. Ended by `wait`, or when the block is left."""
+    """Begun when made, in a new `folder`, with the users of the file `traffic`. Ended by `wait`, or when the block
+    is left."""
 
-    def __init__(self, url: str, world: World, pressure: Pressure, folder: Path) -> None:
+    def __init__(self, url: str, traffic: Path, pressure: Pressure, folder: Path) -> None:
         folder.mkdir(parents=True)
         self._folder, self._pressure = folder, pressure
         self._answers, self._accepted = folder / "answers.txt", folder / "accepted-events.txt"
         with (folder / "locust.log").open("wb") as log:
             self._process = subprocess.Popen(
-                _command(url, world, pressure, folder, self._answers, self._accepted),
+                _command(url, traffic, pressure, folder, self._answers, self._accepted),
                 cwd=folder,
                 env=clean_environment(),
                 stdin=subprocess.DEVNULL,
@@ -94,7 +94,9 @@ class SteadyLoad:
         return Fault(f"the load {what}. Its last words:\n{tail}")
 
 
-def _command(url: str, world: World, pressure: Pressure, folder: Path, answers: Path, accepted: Path) -> list[str]:
+def _command(
+    url: str, traffic: Path, pressure: Pressure, folder: Path, answers: Path, accepted: Path
+) -> list[str]:
     options = {
         "--host": url,
         "--users": 1,
@@ -103,11 +105,11 @@ def _command(url: str, world: World, pressure: Pressure, folder: Path, answers: 
         "--events-rate": pressure.events_rate,
         "--seconds": pressure.seconds,
         "--retries": pressure.retries,
-        "--traffic": world.traffic,
+        "--traffic": traffic,
         "--answers": answers,
         "--accepted-events": accepted,
         "--result": folder / "verdict.json",
-        "--max-lag-ms": 1000,  # what is late counts in the latencies; a row is judged by these
+        "--max-lag-ms": 1000,  # what is late counts in the latencies, by which is judged
     }
     scenario = ROOT / "loadtests" / "scenarios" / "events.py"
     command = [

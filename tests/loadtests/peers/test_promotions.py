@@ -1,0 +1,108 @@
+"""What is said of promotions under load, with a catalog that is not large."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from contracts.faults import RunNotValid
+from loadtests.answer_log import FAILED, OK, LoggedRequest
+from loadtests.peers import promotions
+from loadtests.peers.catalog_plans import PLANS, Plan
+from loadtests.peers.promotion_rows import Memory, Moments, Promotion, Report, examine, markdown
+
+TINY = Plan(items=200, users=60, interactions=2000, rungs=("popularity", "item-to-item"), measured=False)
+MEMORY = Memory(100.0, 250.0, 200.0)
+
+
+def asked(due: float, latency: float | None, version: str, state: str = OK) -> LoggedRequest:
+    return LoggedRequest(due, latency, True, state, version)
+
+
+DAY = [
+    *(asked(n / 10, 0.002, "old") for n in range(50)),
+    asked(5.5, 0.9, "old"),
+    asked(5.6, 0.4, "new"),
+    asked(6.0, 0.05, "old"),
+    *(asked(7.5 + n / 10, 0.003, "new") for n in range(20)),
+]
+
+
+def examined(requests: list[LoggedRequest]) -> Promotion:
+    return examine(
+        requests, "new", Moments(5.0, 5.25), MEMORY,
+        size=1_000_000, before="popularity:fp32", after="sasrec:scann", after_mb=213.4, rate=200.0,
+    )  # fmt: skip
+
+
+def _table(one: Promotion) -> str:
+    return markdown(Report("A Processor", 2, 2, "2026-01-02", "python -m this", 40, [one]))
+
+
+def test_moments_count_from_when_the_command_had_ended():
+    one = examined(DAY)
+    assert one.command_s == pytest.approx(0.25)
+    assert one.first_new_s == pytest.approx(6.0 - 5.25)
+    assert one.last_old_s == pytest.approx(6.4 - 5.25)
+
+
+def test_latencies_are_told_of_before_meanwhile_and_afterwards():
+    one = examined(DAY)
+    assert one.p99_ms == pytest.approx((2.0, 900.0, 3.0))
+    assert (one.slowest_ms, one.over_100_ms) == (pytest.approx(900.0), 2)
+
+
+def test_whoever_got_no_good_answer_meanwhile_noticed():
+    assert examined(DAY).unnoticed
+    failed = examined([*DAY, asked(5.7, None, "-", f"{FAILED}ConnectionRefusedError")])
+    assert (failed.requests, failed.bad, failed.unnoticed) == (len(DAY) + 1, (0, 1, 0), False)
+    assert failed.why == {"failed:ConnectionRefusedError": 1}
+    degraded = examined([*DAY, asked(5.7, 0.01, "old", "deadline")])
+    assert (degraded.bad, degraded.why, degraded.unnoticed) == ((0, 1, 0), {"deadline": 1}, False)
+
+
+def test_who_is_too_much_for_the_artifact_anyway_is_not_the_fault_of_its_promotion():
+    one = examined([asked(1.0, 0.01, "old", "deadline"), *DAY, asked(9.0, 0.01, "new", "deadline")])
+    assert (one.bad, one.unnoticed) == ((1, 0, 1), True)
+    assert "- sasrec:scann of 1,000,000 items: 2 x deadline" in _table(one).splitlines()
+
+
+def test_what_never_answered_was_not_promoted():
+    with pytest.raises(ValueError, match="empty"):
+        examined([one for one in DAY if one.version == "old"])
+
+
+def test_table_says_every_figure_and_how_it_was_found():
+    lines = _table(examined(DAY)).splitlines()
+    assert lines[2] == (
+        "| 1,000,000 | popularity:fp32 | sasrec:scann | 213 | 73 | 0, 0, 0 | 0.2 | 0.8 to 1.2 | 2.0, 900.0, 3.0 "
+        "| 900 | 2 | 100, 250, 200 |"
+    )
+    assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
+    assert "A Processor, 2 cores" in lines[-1] and "40 s each; 2026-01-02; `python -m this`" in lines[-1]
+
+
+def test_a_catalog_with_nothing_to_promote_is_refused(tmp_path):
+    (tmp_path / "artifacts").mkdir()
+    with pytest.raises(RunNotValid, match="holds 0 popular lists and 0 others"):
+        promotions._chain(tmp_path)
+
+
+def test_a_small_catalog_is_promoted_under_load_and_no_request_fails(tmp_path, monkeypatch):
+    """`flyweight` is really called: sample, split, train, export, promote, materialize, serve; and locust asks.
+
+    A machine that halts makes answers degraded, and whoever asked for the figures hears that.
+    """
+    monkeypatch.setitem(PLANS, TINY.items, TINY)
+    monkeypatch.setenv("FLYWEIGHT_PATHS_REPORTS", str(tmp_path / "reports"))
+    words = ["--sizes", "200", "--folder", str(tmp_path), "--rate", "50", "--seconds", "12"]
+    result = CliRunner().invoke(promotions.main, words, catch_exceptions=False)
+    out = tmp_path / "reports" / "promotions.json"
+    assert result.exit_code in (0, 1), result.output
+    assert result.stdout.splitlines()[-1] == str(out)
+    (one,) = json.loads(out.read_bytes())["promotions"]
+    assert one["before"].startswith("popularity") and one["after"].startswith("item-to-item")
+    assert one["requests"] > 300 and not any(state.startswith(FAILED) for state in one["why"])
+    assert result.exit_code == (1 if one["bad"][1] else 0)
+    assert 0 <= one["first_new_s"] <= one["last_old_s"] + 1
+    assert 0 < one["memory"]["before"] <= one["memory"]["most"]
