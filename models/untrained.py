@@ -21,6 +21,9 @@ from models.rungs.vmis_knn import VmisKnn
 
 _SMALL = float(np.float32(1e-6))
 _POPULAR_SHARE = 0.3
+_OF_IALS = 0.02
+"""Of each number of a row: rows as short as those learned from some thousand items. With longer ones a history of
+the same few items is a system that ten steps do not solve, and every rounding shows."""
 
 
 def untrained(name: str, items: int, settings: Settings, seed: int) -> Model | MeanOfItems:
@@ -54,7 +57,7 @@ def _vmis_knn(items: int, settings: Settings, seed: int) -> VmisKnn:
 
 
 def _ials(items: int, settings: Settings, seed: int) -> Ials:
-    table = np.random.default_rng(seed).normal(scale=0.05, size=(items + 1, settings.ials.factors))
+    table = np.random.default_rng(seed).normal(scale=_OF_IALS, size=(items + 1, settings.ials.factors))
     table[items] = 0
     return Ials(table.astype(np.float32), 30.0, float(np.float32(0.85)), _popular(items), _SMALL)
 

@@ -2,6 +2,9 @@
 
 The same arithmetic in the same order as `models.rungs.ials.Ials.fold_in`, which explains it. Rows of one user's
 history are [batch, MAX_HISTORY, factors]; vectors in the space of the factors are [batch, 1, factors].
+
+Sums are matrix products: onnxruntime adds up the reduction of a single row in another order than that of several,
+and what a question gets must not depend on whether it is alone.
 """
 
 import numpy as np
@@ -10,22 +13,24 @@ from models.rungs.ials import SMALLEST, STEPS, Ials
 
 _START = """
 ials (float[batch, MAX_HISTORY, factors] rows, int32[batch, MAX_HISTORY] history) => (float[batch, factors] query)
-<int64[1] middle = {1}, int64[1] last = {2}, float smallest = {SMALLEST}>
+<int64[1] middle = {1}, float smallest = {SMALLEST}>
 {
   scaled = Mul (rows, root_weights)
   across = Transpose <perm = [0, 2, 1]> (scaled)
-  wanted = Mul (rows, right_weights)
-  residual_0 = ReduceSum <keepdims = 1> (wanted, middle)
+  residual_0 = MatMul (right_weights, rows)
   direction_0 = Identity (residual_0)
-  left_0 = ReduceSumSquare <keepdims = 1> (residual_0, last)
+  standing_residual_0 = Transpose <perm = [0, 2, 1]> (residual_0)
+  left_0 = MatMul (residual_0, standing_residual_0)
 """
 
 _STEP = """
   felt_STEP = MatMul (direction_STEP, across)
   pulled_STEP = MatMul (felt_STEP, scaled)
   pushed_STEP = Add (direction_STEP, pulled_STEP)
-  own_energy_STEP = ReduceSumSquare <keepdims = 1> (direction_STEP, last)
-  felt_energy_STEP = ReduceSumSquare <keepdims = 1> (felt_STEP, last)
+  standing_STEP = Transpose <perm = [0, 2, 1]> (direction_STEP)
+  own_energy_STEP = MatMul (direction_STEP, standing_STEP)
+  standing_felt_STEP = Transpose <perm = [0, 2, 1]> (felt_STEP)
+  felt_energy_STEP = MatMul (felt_STEP, standing_felt_STEP)
   energy_STEP = Add (own_energy_STEP, felt_energy_STEP)
   divisor_STEP = Max (energy_STEP, smallest)
   length_STEP = Div (left_STEP, divisor_STEP)
@@ -35,7 +40,8 @@ _STEP = """
 _ON_THE_WAY = """
   done_STEP = Mul (length_STEP, pushed_STEP)
   residual_NEXT = Sub (residual_STEP, done_STEP)
-  left_NEXT = ReduceSumSquare <keepdims = 1> (residual_NEXT, last)
+  standing_residual_NEXT = Transpose <perm = [0, 2, 1]> (residual_NEXT)
+  left_NEXT = MatMul (residual_NEXT, standing_residual_NEXT)
   left_divisor_STEP = Max (left_STEP, smallest)
   turn_STEP = Div (left_NEXT, left_divisor_STEP)
   kept_STEP = Mul (turn_STEP, direction_STEP)
@@ -67,5 +73,5 @@ def ials_weights(model: Ials, max_history: int) -> dict[str, np.ndarray]:
     recency = model.recency(max_history)[None, :, None]
     return {
         "root_weights": np.sqrt(np.float32(model.alpha) * recency),
-        "right_weights": np.float32(1 + model.alpha) * recency,
+        "right_weights": np.float32(1 + model.alpha) * recency.transpose(0, 2, 1),
     }

@@ -1,10 +1,12 @@
 """The head with an index: finds what the exact graph finds, alone as in company, and never falls short."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from contracts.artifact import (
 )
 from contracts.encoding import PADDING, encode_excluded, encode_histories
 from contracts.faults import UsageFault
+from contracts.graph import HISTORY, QUERY
 from contracts.sections import Paths, Settings
 from export.exporting import export_untrained
 from export.graphs.graph import outline_of
@@ -145,30 +148,58 @@ def test_an_answer_depends_on_nobody_who_is_asked_for_at_the_same_time(head, wid
         np.testing.assert_allclose(alone.scores, ranking.scores, rtol=1e-5, atol=1e-6)
 
 
-def test_candidates_are_the_same_to_the_last_one_whoever_else_is_asked_for(sealed, tmp_path):
+@pytest.fixture
+def index_over(sealed, tmp_path) -> Callable[..., Candidates]:
+    """An index over these rows, one for each item and that of none, of which a question looks at `leaves`."""
+
+    def make(change_rows: Callable[[np.ndarray], np.ndarray], leaves: int) -> Candidates:
+        plain = scoring_of(untrained("ials", ITEMS, Settings(), seed=1), sealed.manifest.max_history, opset=20)
+        scoring = dataclasses.replace(plain, rows=change_rows(plain.rows.copy()), bias=None)
+        planned = plan_index(scoring, lambda encoded: np.zeros((len(encoded), 10), dtype=np.int64), HISTORIES, 1.0)
+        search = Search(leaves=leaves, candidates=320, dimension=scoring.dimension)
+        return Candidates(
+            drafted(tmp_path, sealed, scann_graph(scoring, planned, opset=20), search=search, room=220)
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["ials", "sasrec", "student", "mean"])
+def test_the_query_is_the_same_to_the_last_bit_whoever_else_is_asked_for(tmp_path, name):
+    """An index is searched by a few levels of each number, so the smallest difference may cost a candidate."""
+    sealed = export_untrained(name, 400, Settings(paths=Paths(artifacts=tmp_path)), variant="scann")
+    one_thread = onnxruntime.SessionOptions()
+    one_thread.intra_op_num_threads = 1
+    histories = encode_histories(
+        [[item % 400 for item in items] for items in HISTORIES], sealed.manifest.max_history
+    )
+    encoder = onnxruntime.InferenceSession(sealed.query_path, one_thread, providers=["CPUExecutionProvider"])
+    together = encoder.run((QUERY,), {HISTORY: histories})[0]
+    for size in (1, 2, 3, 16):
+        pieces = [histories[begin : begin + size] for begin in range(0, len(histories), size)]
+        found = np.concatenate([encoder.run((QUERY,), {HISTORY: piece})[0] for piece in pieces])
+        assert found.tobytes() == together.tobytes()
+
+
+def test_candidates_are_the_same_to_the_last_one_whoever_else_is_asked_for(index_over):
     """Every row ten times: who is the last among equals must not be settled by the company."""
-    plain = scoring_of(untrained("ials", ITEMS, Settings(), seed=1), sealed.manifest.max_history, opset=20)
-    rows = np.concatenate([np.repeat(plain.rows[: ITEMS // 10], 10, axis=0), plain.rows[-1:]])
-    scoring = dataclasses.replace(plain, rows=rows, bias=None)
-    planned = plan_index(scoring, lambda encoded: np.zeros((len(encoded), 10), dtype=np.int64), HISTORIES, 1.0)
-    graph = scann_graph(scoring, planned, opset=20)
-    search = Search(leaves=40, candidates=320, dimension=scoring.dimension)
-    index = Candidates(drafted(tmp_path, sealed, graph, search=search, room=220))
+
+    def ten_of_each(rows: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.repeat(rows[: ITEMS // 10], 10, axis=0), rows[-1:]])
+
+    index = index_over(ten_of_each, leaves=40)
     queries = np.random.default_rng(9).normal(size=(400, 64)).astype(np.float32)
     together = index.find(queries, 10)
     alone = np.concatenate([index.find(queries[row : row + 1], 10) for row in range(len(queries))])
     assert (together == alone).all()
 
 
-def test_a_few_items_far_from_all_others_are_candidates_of_everybody_and_none_is_one_twice(sealed, tmp_path):
-    plain = scoring_of(untrained("ials", ITEMS, Settings(), seed=1), sealed.manifest.max_history, opset=20)
-    rows = plain.rows.copy()
-    rows[[5, 700, 2999]] *= 50
-    scoring = dataclasses.replace(plain, rows=rows, bias=None)
-    planned = plan_index(scoring, lambda encoded: np.zeros((len(encoded), 10), dtype=np.int64), HISTORIES, 1.0)
-    search = Search(leaves=1, candidates=320, dimension=scoring.dimension)
-    graph = scann_graph(scoring, planned, opset=20)
-    index = Candidates(drafted(tmp_path, sealed, graph, search=search, room=220))
+def test_a_few_items_far_from_all_others_are_candidates_of_everybody_and_none_is_one_twice(index_over):
+    def with_three_long_ones(rows: np.ndarray) -> np.ndarray:
+        rows[[5, 700, 2999]] *= 50
+        return rows
+
+    index = index_over(with_three_long_ones, leaves=1)
     for found in index.find(np.random.default_rng(9).normal(size=(100, 64)).astype(np.float32), 10):
         items = found[found < ITEMS].tolist()
         assert {5, 700, 2999} <= set(items)
