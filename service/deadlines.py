@@ -70,11 +70,14 @@ class Deadline:
                 waiting.cancel()
 
 
+_POLL_SECONDS = 0.001
+"""uvloop runs a timer sooner than this at once, and timers that are due before it looks what has come."""
+
+
 class Limit:
     """`asyncio.timeout` that forgives a halt of this process: what it waited for may have come meanwhile and lie
-    there unread, so the wait goes on for as long as the timer was late, at most for `seconds` more.
-
-    Leaving the block after that raises `TimeoutError`.
+    there unread. So the wait goes on for as long as the timer was late, at most for `seconds` again and at least
+    until the loop has looked what has come. Leaving the block after that raises `TimeoutError`.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -82,17 +85,21 @@ class Limit:
         self._timeout = asyncio.timeout(None)
 
     async def __aenter__(self) -> None:
-        self._due = monotonic() + self._seconds
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._end)
+        self._loop, self._due = asyncio.get_running_loop(), monotonic() + self._seconds
+        self._timer = self._loop.call_later(self._seconds, self._forgive)
         await self._timeout.__aenter__()
 
     async def __aexit__(self, *raised: object) -> bool | None:
         self._timer.cancel()
         return await self._timeout.__aexit__(*raised)
 
+    def _forgive(self) -> None:
+        late = min(monotonic() - self._due, self._seconds)
+        self._timer = self._loop.call_later(max(late, _POLL_SECONDS), self._end)
+
     def _end(self) -> None:
-        late = monotonic() - self._due
-        self._timeout.reschedule(asyncio.get_running_loop().time() + min(late, self._seconds))
+        """Behind everybody who was woken by what has come."""
+        self._timeout.reschedule(self._loop.time())
 
 
 async def end_tasks(tasks: Collection[asyncio.Task]) -> None:

@@ -109,25 +109,46 @@ def test_limit_ends_what_takes_too_long_and_nothing_else(new_loop) -> None:
 
 
 @LOOPS
-def test_what_came_while_the_process_stood_still_is_in_time(new_loop) -> None:
+@pytest.mark.parametrize("late", [-0.0005, 0.0, 0.0003, 0.005, 0.15])
+@pytest.mark.parametrize("others", [0, 20])
+def test_what_came_while_the_process_stood_still_is_in_time(new_loop, late: float, others: int) -> None:
+    """Whenever the halt ends, and though others have come meanwhile who are seen to first."""
+
     async def scenario() -> object:
-        loop = asyncio.get_running_loop()
-        loop.call_later(0.01, stand_still)
-        return await limited(loop.sock_recv(ours, 10), 0.05)
+        loop, due = asyncio.get_running_loop(), time.monotonic() + 0.05
+        for crowd, _ in pairs[1:]:
+            loop.add_reader(crowd, be_busy, crowd)
+        loop.call_later(0.01, pairs[1][1].send, b"1")
+        standing_still.append(due + late)
+        return await limited(loop.sock_recv(pairs[0][0], 10), 0.05)
 
-    def stand_still() -> None:
-        time.sleep(0.2)
-        theirs.send(b"here")
+    def be_busy(crowd: socket.socket) -> None:
+        crowd.recv(1)
+        if standing_still:
+            pairs[0][1].send(b"here")
+            for _, other in pairs[2:]:
+                other.send(b"1")
+            until = standing_still.pop()
+        else:
+            until = time.monotonic() + 0.0003
+        while time.monotonic() < until:
+            pass
 
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    with ours, theirs, asyncio.Runner(loop_factory=new_loop) as runner:
+    standing_still: list[float] = []
+    with contextlib.ExitStack() as open_, asyncio.Runner(loop_factory=new_loop) as runner:
+        pairs = [socket.socketpair() for _ in range(2 + others)]
+        for pair in pairs:
+            pair[0].setblocking(False)
+            for end in pair:
+                open_.enter_context(end)
         assert runner.run(asyncio.wait_for(scenario(), 20)) == b"here"
 
 
 def test_a_halt_of_the_process_puts_the_end_off_by_no_more_than_the_limit() -> None:
-    async def scenario() -> object:
-        asyncio.get_running_loop().call_soon(time.sleep, 0.5)
-        return await limited(never(), 0.05)
+    async def scenario() -> float:
+        asyncio.get_running_loop().call_soon(time.sleep, 3)
+        began = time.monotonic()
+        assert isinstance(await limited(never(), 0.05), TimeoutError)
+        return time.monotonic() - began
 
-    assert isinstance(asyncio.run(asyncio.wait_for(scenario(), 20)), TimeoutError)
+    assert 3 <= asyncio.run(asyncio.wait_for(scenario(), 20)) < 5

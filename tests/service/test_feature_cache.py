@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 
 from contracts.reasons import Reason
 from contracts.sections import Features
@@ -149,11 +150,12 @@ def test_hung_redis_times_out_and_later_answers_are_right(tmp_path: Path) -> Non
         ]
 
 
-def test_a_reply_that_came_while_the_worker_stood_still_is_read(redis_url: str) -> None:
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_reply_that_came_while_the_worker_stood_still_is_read(redis_url: str, new_loop) -> None:
     async def ask_before_a_halt() -> list:
-        cache = RedisFeatureCache(redis_url, timeout_ms=50)
+        cache = RedisFeatureCache(redis_url, timeout_ms=500)
         await cache.read(["a"])
-        asyncio.get_running_loop().call_later(0, time.sleep, 0.2)
+        asyncio.get_running_loop().call_later(0, time.sleep, 0.8)
         found = await cache.read(["a"])
         await cache.close()
         return found[0].tolist()
@@ -161,4 +163,5 @@ def test_a_reply_that_came_while_the_worker_stood_still_is_read(redis_url: str) 
     with connect(redis_url) as redis:
         redis.flushall()
         write_histories(redis, as_histories({"a": [1, 2]}), longest=100, ttl_seconds=60)
-    assert asyncio.run(asyncio.wait_for(ask_before_a_halt(), 20)) == [1, 2]
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(asyncio.wait_for(ask_before_a_halt(), 20)) == [1, 2]
