@@ -22,8 +22,8 @@ from models.rungs.vmis_knn import VmisKnn
 _SMALL = float(np.float32(1e-6))
 _POPULAR_SHARE = 0.3
 _OF_IALS = 0.02
-"""Of each number of a row: rows as short as those learned from some thousand items. With longer ones a history of
-the same few items is a system that ten steps do not solve, and every rounding shows."""
+"""Of each number of a row: rows as short as those learned from some thousand items. Of longer ones, a history that
+holds the same few items again and again is a system that ten steps do not solve, and every rounding shows."""
 
 
 def untrained(name: str, items: int, settings: Settings, seed: int) -> Model | MeanOfItems:

@@ -1,6 +1,6 @@
 """The encoder of the iALS graph: a user folded in by a fixed number of conjugate gradient steps.
 
-The same arithmetic in the same order as `models.rungs.ials.Ials.fold_in`, which explains it. Rows of one user's
+The same arithmetic as in `models.rungs.ials.Ials.fold_in`, which explains it. Rows of one user's
 history are [batch, MAX_HISTORY, factors]; vectors in the space of the factors are [batch, 1, factors].
 
 Sums are matrix products: onnxruntime adds up the reduction of a single row in another order than that of several,
@@ -17,7 +17,10 @@ ials (float[batch, MAX_HISTORY, factors] rows, int32[batch, MAX_HISTORY] history
 {
   scaled = Mul (rows, root_weights)
   across = Transpose <perm = [0, 2, 1]> (scaled)
-  residual_0 = MatMul (right_weights, rows)
+  size = Shape (history)
+  of_each = Expand (right_weights, size)
+  lying = Unsqueeze (of_each, middle)
+  residual_0 = MatMul (lying, rows)
   direction_0 = Identity (residual_0)
   standing_residual_0 = Transpose <perm = [0, 2, 1]> (residual_0)
   left_0 = MatMul (residual_0, standing_residual_0)
@@ -70,8 +73,8 @@ def ials_encoder(max_history: int) -> str:
 
 def ials_weights(model: Ials, max_history: int) -> dict[str, np.ndarray]:
     """The weights of the positions."""
-    recency = model.recency(max_history)[None, :, None]
+    recency = model.recency(max_history)
     return {
-        "root_weights": np.sqrt(np.float32(model.alpha) * recency),
-        "right_weights": np.float32(1 + model.alpha) * recency.transpose(0, 2, 1),
+        "root_weights": np.sqrt(np.float32(model.alpha) * recency)[None, :, None],
+        "right_weights": np.float32(1 + model.alpha) * recency,
     }

@@ -179,6 +179,7 @@ def test_the_query_is_the_same_to_the_last_bit_whoever_else_is_asked_for(tmp_pat
         pieces = [histories[begin : begin + size] for begin in range(0, len(histories), size)]
         found = np.concatenate([encoder.run((QUERY,), {HISTORY: piece})[0] for piece in pieces])
         assert found.tobytes() == together.tobytes()
+    assert encoder.run((QUERY,), {HISTORY: histories[:0]})[0].shape == (0, together.shape[1])
 
 
 def test_candidates_are_the_same_to_the_last_one_whoever_else_is_asked_for(index_over):
