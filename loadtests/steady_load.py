@@ -109,7 +109,7 @@ def _command(
         "--answers": answers,
         "--accepted-events": accepted,
         "--result": folder / "verdict.json",
-        "--max-lag-ms": 1000,  # what is late counts in the latencies, by which is judged
+        "--max-lag-ms": 1000,  # whoever is late, it counts in the latencies
     }
     scenario = ROOT / "loadtests" / "scenarios" / "events.py"
     command = [

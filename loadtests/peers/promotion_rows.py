@@ -1,11 +1,14 @@
 """What a promotion cost those who asked meanwhile: figures of one, and all of them as a Markdown table."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from contracts.faults import RunNotValid
 from loadtests.answer_log import LoggedRequest
+from loadtests.session import ANSWER_TIMEOUT_SECONDS
 
 _SETTLED_SECONDS = 1.0
 """After the last answer of the artifact before; what comes later is an ordinary day again."""
@@ -25,12 +28,14 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True):
-    """`size` is the name of the catalog. `command_s`: what `flyweight promote` took. Seconds of `first_new_s` and
-    `last_old_s` count from its end: to the first answer of the new artifact and to the last one of the old.
+    """`size` is the name of the catalog. Seconds count from the call of `flyweight promote`: until it had ended,
+    to the first answer of the new artifact, and to the last one of the old.
 
-    Of `p99_ms` and `bad`, requests that failed or got a degraded answer, there are three: of what was due before
-    the command, until the old one had answered for the last time and a moment more, and then. `why` counts what
-    became of the bad ones. `over_100_ms`: how many answers took longer meanwhile.
+    `bad` are requests that failed or got a degraded answer, `why` counts what became of them. Of `bad` and
+    `p99_ms` there are three: of those who had their answer before the call; of those who asked or waited between
+    it and a second after the last answer of the old one; and of those who asked later. `slowest_ms` and
+    `over_100_ms`, how many waited longer, are of the second. Who got no answer waits for ever: None.
+    `refused_calls`: of /events.
     """
 
     size: int
@@ -41,18 +46,19 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     bad: tuple[int, int, int]
     why: dict[str, int]
+    refused_calls: int
     command_s: float
     first_new_s: float
     last_old_s: float
     p99_ms: tuple[float | None, float | None, float | None]
-    slowest_ms: float
+    slowest_ms: float | None
     over_100_ms: int
     memory: Memory
 
     @property
     def unnoticed(self) -> bool:
-        """Whether nobody got anything but a good answer meanwhile."""
-        return not self.bad[1]
+        """Whether nobody got anything but a good answer meanwhile, and every event was taken."""
+        return not self.bad[1] and not self.refused_calls
 
 
 class Report(msgspec.Struct):
@@ -77,28 +83,30 @@ class Moments(msgspec.Struct, frozen=True):
 def examine(requests: Sequence[LoggedRequest], new: str, moments: Moments, memory: Memory, **names) -> Promotion:
     """`new` is the version that was promoted; `names` are the fields of `Promotion` that say what it was.
 
-    Raises `ValueError` where it never answered.
+    Raises `RunNotValid` where it never answered.
     """
-    answered = [one for one in requests if one.answered is not None]
-    first_new = min(one.answered for one in answered if one.version == new)
-    last_old = max((one.answered for one in answered if one.version != new), default=0.0)
-    settled = max(last_old, first_new) + _SETTLED_SECONDS
+    called, answered = moments.called, [one for one in requests if one.answered is not None]
+    by_new = [one.answered for one in answered if one.version == new]
+    if not by_new:
+        raise RunNotValid(f"{new} never answered while the load ran. Ask for more --seconds.")
+    last_old = max((one.answered for one in answered if one.version != new), default=called)
+    settled = max(last_old, min(by_new)) + _SETTLED_SECONDS
     phases = (
-        [one for one in requests if one.due < moments.called],
-        [one for one in requests if moments.called <= one.due < settled],
+        [one for one in requests if _gone_by(one) < called],
+        [one for one in requests if called <= _gone_by(one) and one.due < settled],
         [one for one in requests if settled <= one.due],
     )
-    latencies = [one.latency for one in phases[1] if one.latency is not None]
+    waits = [_wait(one) for one in phases[1]]
     return Promotion(
         requests=len(requests),
         bad=tuple(sum(_is_bad(one) for one in due) for due in phases),
         why=dict(Counter(one.state for one in requests if _is_bad(one))),
-        command_s=moments.ended - moments.called,
-        first_new_s=first_new - moments.ended,
-        last_old_s=last_old - moments.ended,
-        p99_ms=tuple(map(_p99_ms, phases)),
-        slowest_ms=max(latencies, default=0.0) * 1000,
-        over_100_ms=sum(latency > 0.1 for latency in latencies),
+        command_s=moments.ended - called,
+        first_new_s=min(by_new) - called,
+        last_old_s=last_old - called,
+        p99_ms=tuple(_ms(_p99(due)) for due in phases),
+        slowest_ms=_ms(max(waits, default=0.0)),
+        over_100_ms=sum(wait > 0.1 for wait in waits),
         memory=memory,
         **names,
     )
@@ -108,10 +116,22 @@ def _is_bad(one: LoggedRequest) -> bool:
     return one.failed or one.degraded
 
 
-def _p99_ms(requests: Sequence[LoggedRequest]) -> float | None:
-    """Of those that were answered."""
-    latencies = sorted(one.latency for one in requests if one.latency is not None)
-    return latencies[len(latencies) * 99 // 100] * 1000 if latencies else None
+def _wait(one: LoggedRequest) -> float:
+    return math.inf if one.latency is None else one.latency
+
+
+def _gone_by(one: LoggedRequest) -> float:
+    """Who got no answer may have waited for it as long as anybody does."""
+    return one.due + min(_wait(one), ANSWER_TIMEOUT_SECONDS)
+
+
+def _p99(requests: Sequence[LoggedRequest]) -> float:
+    waits = sorted(map(_wait, requests))
+    return waits[len(waits) * 99 // 100] if waits else math.inf
+
+
+def _ms(seconds: float) -> float | None:
+    return seconds * 1000 if math.isfinite(seconds) else None
 
 
 def markdown(report: Report) -> str:
@@ -125,7 +145,8 @@ def markdown(report: Report) -> str:
     notes = [
         f"- {one.after} of {one.size:,} items: {count:,} x {state}"
         for one in report.promotions
-        for state, count in one.why.items()
+        for state, count in (one.why | {"a call of /events refused": one.refused_calls}).items()
+        if count
     ]
     return "\n".join([*lines, "", *notes, *([""] if notes else []), made])
 
@@ -139,7 +160,11 @@ def _cells(one: Promotion) -> list[str]:
     return [
         f"{one.size:,}", one.before, one.after, f"{one.after_mb:,.0f}", f"{one.requests:,}",
         ", ".join(f"{count:,}" for count in one.bad), f"{one.command_s:.1f}",
-        f"{one.first_new_s:.1f} to {one.last_old_s:.1f}",
-        ", ".join("none" if ms is None else f"{ms:.1f}" for ms in one.p99_ms), f"{one.slowest_ms:,.0f}",
-        f"{one.over_100_ms:,}", f"{memory.before:,.0f}, {memory.most:,.0f}, {memory.after:,.0f}",
+        f"{one.first_new_s:.1f} to {one.last_old_s:.1f}", ", ".join(_cell(ms, 1) for ms in one.p99_ms),
+        _cell(one.slowest_ms, 0), f"{one.over_100_ms:,}",
+        f"{memory.before:,.0f}, {memory.most:,.0f}, {memory.after:,.0f}",
     ]  # fmt: skip
+
+
+def _cell(ms: float | None, digits: int) -> str:
+    return "none" if ms is None else f"{ms:,.{digits}f}"
