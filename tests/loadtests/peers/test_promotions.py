@@ -1,7 +1,6 @@
 """What is said of promotions under load, with a catalog that is not large."""
 
-import json
-
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -11,8 +10,9 @@ from loadtests.counts import Counts, Health
 from loadtests.event_tally import EventCounts
 from loadtests.event_verdict import EventsVerdict
 from loadtests.peers import promotions
-from loadtests.peers.catalog_plans import PLANS, Plan
+from loadtests.peers.catalog_plans import Plan
 from loadtests.peers.promotion_rows import Memory, Moments, Promotion, Report, examine, markdown
+from loadtests.steady_load import Pressure
 from loadtests.verdict import Setup, Verdict
 
 TINY = Plan(items=200, users=60, interactions=2000, rungs=("popularity", "item-to-item"), measured=False)
@@ -117,21 +117,30 @@ def test_a_catalog_with_nothing_to_promote_is_refused(tmp_path):
         promotions._chain(tmp_path)
 
 
-def test_a_small_catalog_is_promoted_under_load_and_no_request_fails(tmp_path, monkeypatch):
-    """`flyweight` is really called: sample, split, train, export, promote, materialize, serve; and locust asks.
+@pytest.mark.parametrize(
+    ("more", "refused_calls", "exit_code"),
+    [([], 0, 0), ([asked(5.7, 0.01, "old", "deadline")], 0, 1), ([], 1, 1)],
+)
+def test_the_report_is_written_whatever_it_says_and_exit_code_1_says_that_somebody_noticed(
+    tmp_path, monkeypatch, more, refused_calls, exit_code
+):
+    found = examined([*DAY, *more], refused_calls)
+    monkeypatch.setattr(promotions, "run", lambda plans, base, pressure: [found])
+    monkeypatch.setenv("FLYWEIGHT_PATHS_REPORTS", str(tmp_path))
+    result = CliRunner().invoke(promotions.main, ["--sizes", "1000000"], catch_exceptions=False)
+    assert result.exit_code == exit_code, result.output
+    assert result.stdout.splitlines()[-1] == str(tmp_path / "promotions.json")
+    report = msgspec.json.decode((tmp_path / "promotions.json").read_bytes(), type=Report)
+    assert report.promotions == [found]
 
-    A machine that halts makes answers degraded, and whoever asked for the figures hears that.
-    """
-    monkeypatch.setitem(PLANS, TINY.items, TINY)
-    monkeypatch.setenv("FLYWEIGHT_PATHS_REPORTS", str(tmp_path / "reports"))
-    words = ["--sizes", "200", "--folder", str(tmp_path), "--rate", "50", "--seconds", "20"]
-    result = CliRunner().invoke(promotions.main, words, catch_exceptions=False)
-    out = tmp_path / "reports" / "promotions.json"
-    assert result.exit_code in (0, 1), result.output
-    assert result.stdout.splitlines()[-1] == str(out)
-    (one,) = json.loads(out.read_bytes())["promotions"]
-    assert one["before"].startswith("popularity") and one["after"].startswith("item-to-item")
-    assert one["requests"] > 300 and not any(state.startswith(FAILED) for state in one["why"])
-    assert result.exit_code == (1 if one["bad"][1] else 0)
-    assert 0 <= one["first_new_s"] <= one["last_old_s"] + 3
-    assert 0 < one["memory"]["before"] <= one["memory"]["most"]
+
+def test_a_small_catalog_is_promoted_under_load_and_no_request_fails(tmp_path, monkeypatch):
+    """`flyweight` is really called: sample, split, train, export, promote, materialize, serve; and locust asks. A
+    machine that halts makes answers degraded."""
+    monkeypatch.setattr(promotions, "_BEFORE_SECONDS", 2)
+    (one,) = promotions.run([TINY], tmp_path, Pressure(50, 10, 10))
+    assert (one.size, one.before, one.after) == (200, "popularity:fp32", "item-to-item:fp32")
+    assert one.requests > 300
+    assert not any(state.startswith(FAILED) for state in one.why)
+    assert 0 <= one.first_new_s <= one.last_old_s + 3
+    assert 0 < one.memory.before <= one.memory.most
