@@ -8,7 +8,9 @@ user and version. Fields are parted by tabs. Written at the end, so that it cost
 at once.
 """
 
+import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +42,18 @@ class LoggedRequest(NamedTuple):
     def answered(self) -> float | None:
         """When, in seconds since the start."""
         return None if self.latency is None else self.due + self.latency
+
+    @property
+    def wait(self) -> float:
+        """In seconds. Who gets no answer waits for ever."""
+        return math.inf if self.latency is None else self.latency
+
+
+def percentile_ms(requests: Sequence[LoggedRequest], share: float) -> float | None:
+    """Nearest rank of the waits; None beyond any bound, and of nobody."""
+    waits = sorted(one.wait for one in requests)
+    found = waits[math.ceil(share * len(waits)) - 1] if waits else math.inf
+    return None if found == math.inf else 1000 * found
 
 
 class NoLog:

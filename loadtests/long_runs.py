@@ -5,7 +5,7 @@ import datetime
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -39,6 +39,11 @@ def ending_well(name: str) -> Iterator[None]:
 def today() -> str:
     """In UTC."""
     return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def table_row(cells: Iterable[str]) -> str:
+    """In Markdown."""
+    return f"| {' | '.join(cells)} |"
 
 
 def write_json(report: msgspec.Struct, out: Path) -> None:

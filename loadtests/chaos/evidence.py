@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from loadtests.answer_log import LoggedRequest
+from loadtests.answer_log import LoggedRequest, percentile_ms
 from loadtests.chaos.rows import AT_MOST_HELD, Limits
 from loadtests.chaos.site import Proof
 from loadtests.verdict import Verdict
@@ -96,8 +96,8 @@ def examine(
         failed=sum(one.failed for one in requests),
         failures=dict(Counter(one.state for one in requests if one.failed)),
         degraded=sum(one.degraded for one in answered) / max(len(answered), 1),
-        p50_ms=_percentile_ms(during, 0.5),
-        p99_ms=_percentile_ms(during, 0.99),
+        p50_ms=percentile_ms(during, 0.5),
+        p99_ms=percentile_ms(during, 0.99),
         longest_ms=1000 * max((one.latency for one in requests if one.latency is not None), default=0.0),
         first_good_s=_first_good(requests, window),
         last_degraded_s=_last_degraded(requests, window),
@@ -115,15 +115,6 @@ def examine(
         **named,
     )
     return msgspec.structs.replace(found, broken=_broken(found, limits))
-
-
-def _percentile_ms(requests: Sequence[LoggedRequest], share: float) -> float | None:
-    """Nearest rank; what failed is slower than any bound."""
-    latencies = sorted(math.inf if one.latency is None else one.latency for one in requests)
-    if not latencies:
-        return None
-    found = latencies[math.ceil(share * len(latencies)) - 1]
-    return None if found == math.inf else 1000 * found
 
 
 def _first_good(requests: Sequence[LoggedRequest], window: Window) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from loadtests.chaos.evidence import Outcome
+from loadtests.long_runs import table_row
 
 _HEADS = (
     "fault", "window s", "requests in it", "failed", "degraded in it", "p50 and p99 in it ms", "longest ms",
@@ -31,8 +32,7 @@ def line(one: Outcome) -> str:
 
 
 def _table(outcomes: Sequence[Outcome]) -> str:
-    head = f"| {' | '.join(_HEADS)} |"
-    return "\n".join([head, f"|{'---|' * len(_HEADS)}", *map(_row, outcomes)])
+    return "\n".join([table_row(_HEADS), f"|{'---|' * len(_HEADS)}", *map(_row, outcomes)])
 
 
 def _row(one: Outcome) -> str:
@@ -50,7 +50,7 @@ def _row(one: Outcome) -> str:
         f"{one.twice:,}",
         "yes" if one.as_expected else "NO",
     )
-    return f"| {' | '.join(cells)} |"
+    return table_row(cells)
 
 
 def _proof(one: Outcome) -> str:

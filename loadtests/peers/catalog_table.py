@@ -1,7 +1,6 @@
 """The figures of `make bench-catalog` as a Markdown table for the docs."""
 
-from collections.abc import Iterable
-
+from loadtests.long_runs import table_row
 from loadtests.peers.catalog_load import in_words
 from loadtests.peers.catalog_rows import Failure, Report, Row
 
@@ -13,8 +12,8 @@ _HEADINGS = (
 
 def markdown(report: Report) -> str:
     """A row per artifact, what was not as it should be and the open load tests below as a list."""
-    lines = [_line(_HEADINGS), _line("---" if n < 2 else "---:" for n in range(len(_HEADINGS)))]
-    lines += [_line(_cells(row)) for row in report.rows]
+    lines = [table_row(_HEADINGS), table_row("---" if n < 2 else "---:" for n in range(len(_HEADINGS)))]
+    lines += [table_row(_cells(row)) for row in report.rows]
     notes = [f"- {_name(row)}: {problem}" for row in report.rows if (problem := _problem(row, report.connections))]
     notes += [f"- {_name(row)}: {_loaded(row)}" for row in report.rows if row.target]
     notes += [f"- {one.size:,} items, {one.artifact}: not made, {one.why}" for one in report.left_out]
@@ -25,10 +24,6 @@ def markdown(report: Report) -> str:
         f"`{report.command}`."
     )
     return "\n".join([*lines, "", *notes, *([""] if notes else []), made])
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _cells(row: Row) -> list[str]:

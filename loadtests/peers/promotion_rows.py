@@ -1,13 +1,13 @@
 """What a promotion cost those who asked meanwhile: figures of one, and all of them as a Markdown table."""
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from contracts.faults import RunNotValid
-from loadtests.answer_log import LoggedRequest
+from loadtests.answer_log import LoggedRequest, percentile_ms
+from loadtests.long_runs import table_row
 from loadtests.session import ANSWER_TIMEOUT_SECONDS
 
 _SETTLED_SECONDS = 1.0
@@ -96,7 +96,6 @@ def examine(requests: Sequence[LoggedRequest], new: str, moments: Moments, memor
         [one for one in requests if called <= _gone_by(one) and one.due < settled],
         [one for one in requests if settled <= one.due],
     )
-    waits = [_wait(one) for one in phases[1]]
     return Promotion(
         requests=len(requests),
         bad=tuple(sum(_is_bad(one) for one in due) for due in phases),
@@ -104,9 +103,9 @@ def examine(requests: Sequence[LoggedRequest], new: str, moments: Moments, memor
         command_s=moments.ended - called,
         first_new_s=min(by_new) - called,
         last_old_s=last_old - called,
-        p99_ms=tuple(_ms(_p99(due)) for due in phases),
-        slowest_ms=_ms(max(waits, default=0.0)),
-        over_100_ms=sum(wait > 0.1 for wait in waits),
+        p99_ms=tuple(percentile_ms(due, 0.99) for due in phases),
+        slowest_ms=percentile_ms(phases[1], 1.0),
+        over_100_ms=sum(one.wait > 0.1 for one in phases[1]),
         memory=memory,
         **names,
     )
@@ -116,28 +115,15 @@ def _is_bad(one: LoggedRequest) -> bool:
     return one.failed or one.degraded
 
 
-def _wait(one: LoggedRequest) -> float:
-    return math.inf if one.latency is None else one.latency
-
-
 def _gone_by(one: LoggedRequest) -> float:
     """Who got no answer may have waited for it as long as anybody does."""
-    return one.due + min(_wait(one), ANSWER_TIMEOUT_SECONDS)
-
-
-def _p99(requests: Sequence[LoggedRequest]) -> float:
-    waits = sorted(map(_wait, requests))
-    return waits[len(waits) * 99 // 100] if waits else math.inf
-
-
-def _ms(seconds: float) -> float | None:
-    return seconds * 1000 if math.isfinite(seconds) else None
+    return one.due + min(one.wait, ANSWER_TIMEOUT_SECONDS)
 
 
 def markdown(report: Report) -> str:
     """A row per promotion; below what became of bad requests, and how it was measured."""
-    lines = [_line(_HEADINGS), _line("---" if n in (1, 2) else "---:" for n in range(len(_HEADINGS)))]
-    lines += [_line(_cells(one)) for one in report.promotions]
+    lines = [table_row(_HEADINGS), table_row("---" if n in (1, 2) else "---:" for n in range(len(_HEADINGS)))]
+    lines += [table_row(_cells(one)) for one in report.promotions]
     made = (
         f"{report.machine}, {report.cores} cores, load generator on the same ones; {report.workers} workers; "
         f"{report.seconds} s each; {report.date}; `{report.command}`."
@@ -149,10 +135,6 @@ def markdown(report: Report) -> str:
         if count
     ]
     return "\n".join([*lines, "", *notes, *([""] if notes else []), made])
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _cells(one: Promotion) -> list[str]:
